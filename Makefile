@@ -1,0 +1,41 @@
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+# Named after the interpreter, so that another PYTHON makes the venv anew.
+READY := $(VENV)/.ready-$(subst /,-,$(PYTHON))
+
+.PHONY: run test lint bench clean
+
+# The core has no dependencies: nothing but Python is needed here.
+run:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Yamanote needs Python 3.11 or newer: make run PYTHON=/path/to/python3.13" >&2; exit 1; }
+	PYTHONPATH=src $(PYTHON) -m yamanote run examples/codestat.py:main $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src/yamanote
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python bench/run.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(READY): pyproject.toml
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m virtualenv --quiet $(VENV); } || { \
+		rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment." >&2; \
+		echo "Install its venv module (Debian, Ubuntu: apt install python3-venv) or virtualenv." >&2; \
+		exit 1; }
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	touch $@

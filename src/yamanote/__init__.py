@@ -1,0 +1,41 @@
+"""Yamanote: Tokio's task system for Python."""
+
+from . import runtime as runtime
+from . import task as task
+from . import time as time
+from .runtime import Handle, Runtime, main, run
+from .task import (
+    JoinError,
+    JoinHandle,
+    LocalKey,
+    LocalSet,
+    block_in_place,
+    join,
+    select,
+    spawn,
+    spawn_blocking,
+    spawn_local,
+    try_join,
+    yield_now,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Handle",
+    "JoinError",
+    "JoinHandle",
+    "LocalKey",
+    "LocalSet",
+    "Runtime",
+    "block_in_place",
+    "join",
+    "main",
+    "run",
+    "select",
+    "spawn",
+    "spawn_blocking",
+    "spawn_local",
+    "try_join",
+    "yield_now",
+]

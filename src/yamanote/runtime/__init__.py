@@ -1,0 +1,22 @@
+"""How tasks run: runtimes, their configuration, handles to them, their figures.
+
+Tokio: `tokio::runtime`.
+"""
+
+from .config import Config, RuntimeConfig
+from .handle import Handle
+from .hooks import TaskMeta
+from .metrics import RuntimeMetrics, WorkerMetrics
+from .runtime import Runtime, main, run
+
+__all__ = [
+    "Config",
+    "Handle",
+    "Runtime",
+    "RuntimeConfig",
+    "RuntimeMetrics",
+    "TaskMeta",
+    "WorkerMetrics",
+    "main",
+    "run",
+]

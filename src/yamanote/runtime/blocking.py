@@ -1,0 +1,226 @@
+"""The blocking pool: threads for calls that block."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError as ExecutorCancelledError
+from concurrent.futures import Executor, Future
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .here import here
+from .join import JoinHandle
+
+if TYPE_CHECKING:
+    from .core import Core
+
+T = TypeVar("T")
+
+
+def _claim(right: list[None]) -> bool:
+    """Take the one element of a list; False if somebody else has."""
+    try:
+        right.pop()
+    except IndexError:
+        return False
+    return True
+
+
+class BlockingTask(JoinHandle[T]):
+    """A call that runs on a thread of the pool.
+
+    Two one-element lists decide its races: who pops `_start` may run or abort the call,
+    who pops `_end` may publish its outcome (a shutdown that does not wait is the rival).
+    """
+
+    __slots__ = ("_call", "_end", "_start")
+
+    def __init__(self, call: Callable[[], T], name: str | None) -> None:
+        super().__init__(name)
+        self._call: Callable[[], T] | None = call
+        self._start: list[None] = [None]
+        self._end: list[None] = [None]
+
+    def run(self) -> None:
+        """Make the call on this thread, unless it was aborted."""
+        if not _claim(self._start):
+            return
+        call, self._call = self._call, None
+        assert call is not None
+        try:
+            result = call()
+        except BaseException as error:
+            # Without this frame, whose variables would keep the task alive.
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if _claim(self._end):
+                self._fail(error)
+        else:
+            if _claim(self._end):
+                self._result = result
+                self._settle(None)
+
+    def abort(self) -> None:
+        """Cancel the call if it has not started; one that runs is not interrupted."""
+        if _claim(self._start):
+            self._call = None
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """Report the call as cancelled, whatever becomes of it."""
+        if _claim(self._end):
+            self._fail(None)
+
+
+class ExecutorTask(JoinHandle[T]):
+    """A call that runs in an executor of `concurrent.futures`."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: Future[T], name: str | None) -> None:
+        super().__init__(name)
+        self._future: Future[T] | None = future
+        future.add_done_callback(self._ended)
+
+    def _ended(self, future: Future[T]) -> None:
+        self._future = None  # it refers to this task
+        try:
+            result = future.result()
+        except ExecutorCancelledError:
+            self._fail(None)
+        except BaseException as error:
+            self._fail(error)
+        else:
+            self._result = result
+            self._settle(None)
+
+    def abort(self) -> None:
+        """Cancel the call if it has not started; one that runs is not interrupted."""
+        future = self._future
+        if future is not None:
+            future.cancel()
+
+
+def submit_to(
+    executor: Executor, name: str | None, func: Callable[..., T], *args: Any, **kwargs: Any
+) -> JoinHandle[T]:
+    """Run a call in any executor of `concurrent.futures`."""
+    return ExecutorTask(executor.submit(func, *args, **kwargs), name)
+
+
+class BlockingPool:
+    """Threads made on demand, up to a limit; one ends when it has had nothing to do for
+    the keep-alive time. Work goes to the thread that became idle last, so that those
+    which are not needed can end.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._lock = threading.Lock()
+        self._queue: deque[BlockingTask[Any]] = deque()
+        self._idle: list[threading.Lock] = []
+        self._running: set[BlockingTask[Any]] = set()
+        self._threads: set[threading.Thread] = set()
+        self._most = core.config.max_blocking_threads
+        self._keep_alive = core.config.thread_keep_alive
+        self._closed = False
+
+    def spawn(
+        self, context: Context, name: str | None, func: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> JoinHandle[T]:
+        """Queue a call, to run in `context`."""
+        task = BlockingTask(functools.partial(context.run, func, *args, **kwargs), name)
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._queue.append(task)
+                if self._idle:
+                    self._idle.pop().release()
+                elif len(self._threads) < self._most:
+                    thread = threading.Thread(
+                        target=self._work, name=self._core.thread_name(), daemon=True
+                    )
+                    self._threads.add(thread)
+                    try:
+                        thread.start()
+                    except RuntimeError:
+                        # The system has no more threads to give. Others will get to it.
+                        self._threads.discard(thread)
+                        if not self._threads:
+                            self._queue.remove(task)
+                            raise
+        if closed:
+            task.abort()
+        return task
+
+    def _work(self) -> None:
+        here.core = self._core
+        self._core.thread_started()
+        try:
+            turn = threading.Lock()
+            turn.acquire()
+            while (task := self._next(turn)) is not None:
+                task.run()
+                with self._lock:
+                    self._running.discard(task)
+                del task  # its result is not this thread's to keep
+        finally:
+            self._core.thread_stopped()
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _next(self, turn: threading.Lock) -> BlockingTask[Any] | None:
+        """The next call; None when this thread shall end."""
+        while True:
+            with self._lock:
+                if self._queue:
+                    task = self._queue.popleft()
+                    self._running.add(task)
+                    return task
+                if self._closed:
+                    return None
+                self._idle.append(turn)
+            if turn.acquire(timeout=self._keep_alive):
+                continue
+            with self._lock:
+                if turn in self._idle:
+                    self._idle.remove(turn)
+                    # Counted out at once, lest new work be left to a thread that ends.
+                    self._threads.discard(threading.current_thread())
+                    return None
+            turn.acquire()  # called in the last moment
+
+    def busy(self) -> bool:
+        """Whether a call runs or waits."""
+        with self._lock:
+            return bool(self._queue or self._running)
+
+    def counts(self) -> tuple[int, int, int]:
+        """The numbers of threads, of idle threads, and of calls that wait."""
+        with self._lock:
+            return len(self._threads), len(self._idle), len(self._queue)
+
+    def close(self) -> list[threading.Thread]:
+        """Take no more calls, cancel those that wait, let the threads end; returns the
+        threads that are still there."""
+        with self._lock:
+            self._closed = True
+            waiting = list(self._queue)
+            self._queue.clear()
+            for turn in self._idle:
+                turn.release()
+            self._idle.clear()
+            threads = list(self._threads)
+        for task in waiting:
+            task.abort()
+        return threads
+
+    def cut_off(self) -> None:
+        """Report the calls that still run as cancelled."""
+        with self._lock:
+            running = list(self._running)
+        for task in running:
+            task.cut_off()

@@ -1,0 +1,44 @@
+"""The few names of asyncio that differ between CPython 3.11 and 3.15, in one place.
+
+`swap_current_task(loop, task)` makes `task` the answer of `asyncio.current_task()`
+on the calling thread, which runs `loop`, and `clear_current_task(loop)` leaves it without
+one; `running_task()` is that answer, and raises RuntimeError or
+returns None where no loop runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from asyncio import events, tasks
+from collections.abc import Callable
+from typing import Any
+
+swap_current_task: Callable[[Any, Any], Any]
+clear_current_task: Callable[[Any], Any]
+running_task: Callable[[], Any]
+
+if sys.version_info >= (3, 12):
+    swap_current_task = tasks._swap_current_task
+    running_task = tasks.current_task
+
+    def clear_current_task(loop: Any) -> None:
+        swap_current_task(loop, None)
+
+else:
+    _current_tasks = tasks._current_tasks  # type: ignore[attr-defined]
+    _get_running_loop = events._get_running_loop
+
+    # asyncio.current_task is plain Python here: 260 ns a call, where these take 60.
+    swap_current_task = _current_tasks.__setitem__
+    clear_current_task = _current_tasks.__delitem__
+
+    def running_task() -> Any:
+        return _current_tasks.get(_get_running_loop())
+
+
+def current_task() -> Any:
+    """The task that runs on this thread, asyncio's or ours; None outside of any."""
+    try:
+        return running_task()
+    except RuntimeError:
+        return None

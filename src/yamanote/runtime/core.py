@@ -1,0 +1,515 @@
+"""What a runtime's workers share, and the runtime's own life: start, run, shut down.
+
+A runtime is RUNNING until `closing` is set: from then on a task that is spawned is
+cancelled at once, and those that live are cancelled. When none is left, or the deadline
+has come, `stopped` is set: the drivers leave their workers, whoever holds a worker winds
+its loop down, and what still lives is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import itertools
+import threading
+import time
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .baton import BACKGROUND, CALLER, RETURNING
+from .blocking import BlockingPool
+from .clock import Clock
+from .compat import clear_current_task, current_task, swap_current_task
+from .here import here
+from .hooks import TaskHooks, call_hook
+from .idle import Idle
+from .join import logger
+from .metrics import RuntimeMetrics, WorkerMetrics
+from .park import Waiter
+from .seat import Seat
+from .task import Task, as_coroutine
+from .worker import Worker
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .interrupt import Interrupts
+
+T = TypeVar("T")
+
+
+class WorkerClosed(BaseException):
+    """Raised out of a `block_in_place` that outlived its runtime: there is no worker left
+    to go on with, so the thread has to leave the task, which was cut off before."""
+
+
+class _Nudge(Waiter):
+    """A timer that does nothing but end the worker's sleep."""
+
+    __slots__ = ()
+
+    _must_cancel = False
+
+    @property
+    def _home(self) -> _Nudge:
+        return self
+
+    def push(self, _: _Nudge) -> None:
+        pass
+
+
+class Core:
+    """The shared part of a runtime; the home of its roaming tasks."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.clock = Clock(config.start_paused)
+        #: Roaming tasks that became runnable outside of the workers.
+        self.injection: deque[Task[Any]] = deque()
+        #: Live tasks that were spawned outside of the workers.
+        self.tasks: set[Any] = set()
+        self.closing = False
+        self.stopped = False
+        self.failure: BaseException | None = None
+        self.on_park = _hooks(config.on_thread_park)
+        self.on_unpark = _hooks(config.on_thread_unpark)
+        self._lock = threading.Lock()
+        self._started = False
+        self._shutting_down = False
+        self._spawned_outside = 0
+        self._threads: set[threading.Thread] = set()
+        self._thread_numbers = itertools.count()
+        self.new_task: Callable[..., Task[Any]] = Task
+        task_hooks = (
+            config.on_task_spawn,
+            config.on_task_terminate,
+            config.on_before_task_poll,
+            config.on_after_task_poll,
+        )
+        if any(task_hooks):
+            self.new_task = TaskHooks(*task_hooks).new_task
+        self.pool = BlockingPool(self)
+        count = config.worker_threads or 1
+        self.idle = Idle(count)
+        self.workers = [Worker(self, index) for index in range(count)]
+
+    # Tasks come in.
+
+    def spawn(
+        self,
+        coro: Any,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> Task[Any]:
+        """Spawn a roaming task from any thread."""
+        coro = as_coroutine(coro)
+        if context is None:
+            context = contextvars.copy_context()
+        worker = here.worker
+        if worker is not None and worker.core is self:
+            return worker.spawn(coro, name, context)
+        task = self.new_task(coro, self, self.tasks, context, name)
+        self.tasks.add(task)
+        if self.closing:
+            task._cut_off()
+            return task
+        with self._lock:
+            self._spawned_outside += 1
+        if not self._started:
+            self._start()
+        self._inject(task)
+        if self.stopped:
+            task._cut_off()
+        return task
+
+    def push(self, task: Task[Any]) -> None:
+        """A roaming task is runnable; any thread may call it."""
+        worker = here.worker
+        if worker is not None and worker.core is self:
+            worker.push_next(task)
+        else:
+            self._inject(task)
+
+    def _inject(self, task: Task[Any]) -> None:
+        self.injection.append(task)
+        idle = self.idle
+        if idle.sleepers and not idle.searching:
+            idle.notify()
+
+    def has_stealable(self, thief: Worker) -> bool:
+        """Whether another worker has a task that may be stolen."""
+        return any(worker.queue or worker.lifo for worker in self.workers if worker is not thief)
+
+    def panicked(self, error: BaseException) -> None:
+        """An exception has escaped a task: does it stop the runtime?"""
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._fail(error)
+        elif self.config.unhandled_panic == "shutdown_runtime" and not isinstance(
+            error, asyncio.CancelledError
+        ):
+            failure = RuntimeError(
+                "a task panicked, and this runtime is configured to shut down then "
+                "(unhandled_panic='shutdown_runtime')"
+            )
+            failure.__cause__ = error
+            self._fail(failure)
+
+    def _fail(self, failure: BaseException) -> None:
+        with self._lock:
+            if self.failure is None:
+                self.failure = failure
+            self.closing = True
+        if any(worker.callers for worker in self.workers):
+            # block_on raises it, and whoever owns the runtime shuts it down.
+            for worker in self.workers:
+                worker.unpark()
+        else:
+            self.shutdown_background()
+
+    # Threads.
+
+    def thread_name(self) -> str:
+        """A name for a new thread."""
+        name = self.config.thread_name
+        return name() if callable(name) else f"{name}-{next(self._thread_numbers)}"
+
+    def thread_started(self) -> None:
+        """To be called on each thread of the runtime's own, first."""
+        if self.config.on_thread_start is not None:
+            call_hook(self.config.on_thread_start)
+
+    def thread_stopped(self) -> None:
+        """To be called on each thread of the runtime's own, last."""
+        if self.config.on_thread_stop is not None:
+            call_hook(self.config.on_thread_stop)
+
+    def _start(self, besides: Worker | None = None) -> None:
+        """Have the workers driven, but for one that the caller drives; once.
+
+        A current_thread runtime is driven by `block_on` only.
+        """
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        if self.config.flavor == "multi_thread":
+            for worker in self.workers:
+                if worker is not besides:
+                    self._add_driver(worker)
+
+    def _add_driver(self, worker: Worker) -> None:
+        with self._lock:
+            if self.stopped:
+                return
+            worker.drivers += 1
+            thread = threading.Thread(
+                target=self._drive, args=(worker,), name=self.thread_name(), daemon=True
+            )
+            self._threads.add(thread)
+        thread.start()
+
+    def hand_over(self, worker: Worker, seat: Seat) -> None:
+        """Give up a worker that must go on without this thread."""
+        if self.config.flavor == "multi_thread" and not worker.baton.has_waiters():
+            self._add_driver(worker)
+        seat.give_way()
+
+    def _drive(self, worker: Worker) -> None:
+        """A thread that drives `worker` whenever nobody else does.
+
+        The first one stays until the end; the others, made for `block_in_place`, leave
+        when they have not been needed for the keep-alive time.
+        """
+        here.core = self
+        self.thread_started()
+        seat = Seat()
+        keep_alive = self.config.thread_keep_alive
+        try:
+            while not worker.closed:
+                if seat.wait_for(worker, BACKGROUND, keep_alive):
+                    if worker.drive(seat, self._background_done):
+                        self._wind_down(worker, None)
+                    else:
+                        seat.give_way()
+                elif self._dismiss(worker, seat):
+                    return
+            self._dismiss(worker, seat)
+        except WorkerClosed:
+            self._dismiss(worker, seat)
+        finally:
+            self.thread_stopped()
+
+    def _dismiss(self, worker: Worker, seat: Seat) -> bool:
+        """Whether the calling driver may leave its worker, which it has done then."""
+        with self._lock:
+            if not worker.closed and (worker.drivers == 1 or seat.queues):
+                return False
+            worker.drivers -= 1
+            self._threads.discard(threading.current_thread())
+            return True
+
+    def _background_done(self) -> bool:
+        if self.closing and not self.stopped and self._quiet():
+            self.workers[0].unpark()  # who shuts down waits for this
+        return self.stopped
+
+    # block_on
+
+    def block_on(
+        self, coro: Any, *, stay: bool = False, interrupts: Interrupts | None = None
+    ) -> Any:
+        """Run a coroutine to its end, driving a worker with this thread meanwhile.
+
+        `stay`: the caller shuts the runtime down next, nobody need take the worker over.
+        """
+        refuse_nested(coro, "block_on()")
+        coro = as_coroutine(coro)
+        if self.closing:
+            close_coroutine(coro)
+            raise RuntimeError("this runtime has been shut down")
+        with self._lock:
+            worker = min(self.workers, key=lambda worker: worker.callers)
+            worker.callers += 1
+        main = self.new_task(coro, worker, self.tasks, contextvars.copy_context(), "main")
+        self.tasks.add(main)
+        if interrupts is not None:
+            interrupts.main = main
+        outer, here.core = here.core, self
+        seat = Seat()
+        try:
+            worker.push(main)
+            if seat.wait_for(worker, CALLER, unless=main):
+                self._start(besides=worker)
+                while not worker.drive(seat, functools.partial(self._ended, main)):
+                    seat.give_way()
+                    if not seat.wait_for(worker, CALLER, unless=main):
+                        break
+            self._start()
+        finally:
+            here.core = outer
+            with self._lock:
+                worker.callers -= 1
+            if seat.baton is not None:
+                if stay or self.closing:
+                    seat.give_way()
+                else:
+                    self.hand_over(worker, seat)
+        try:
+            if not main._done:
+                raise self.failure or RuntimeError("the runtime was shut down meanwhile")
+            if main.cancelled() and interrupts is not None and interrupts.count:
+                raise KeyboardInterrupt
+            return main.result()
+        finally:
+            if interrupts is not None:
+                interrupts.main = None
+            del main, coro  # an error's traceback refers to this frame
+
+    def _ended(self, main: Task[Any]) -> bool:
+        return main._done or self.failure is not None
+
+    # block_in_place
+
+    def block_in_place(self, func: Callable[[], T]) -> T:
+        """Call `func` on this worker's thread while another drives the worker."""
+        worker, seat = here.worker, here.seat
+        assert worker is not None
+        assert seat is not None
+        if self.config.flavor == "current_thread":
+            raise RuntimeError(
+                "block_in_place() needs a multi_thread runtime: a current_thread runtime has no "
+                "other thread to go on with. Use spawn_blocking()"
+            )
+        task = current_task()
+        if getattr(getattr(task, "_home", None), "bound_to_thread", False):
+            raise RuntimeError(
+                "block_in_place() inside a LocalSet would stop the set's tasks, which cannot "
+                "leave this thread. Use spawn_blocking()"
+            )
+        rank = worker.baton.rank
+        clear_current_task(worker.loop)
+        worker.leave()
+        self.hand_over(worker, seat)
+        try:
+            return func()
+        finally:
+            if not seat.wait_for(worker, RETURNING):
+                raise WorkerClosed
+            worker.baton.hold_as(rank)
+            worker.take(seat)
+            swap_current_task(worker.loop, task)
+
+    # Shutdown
+
+    def _registries(self) -> Iterable[set[Any]]:
+        yield self.tasks
+        for worker in self.workers:
+            yield worker.tasks
+
+    def _quiet(self) -> bool:
+        return not any(self._registries())
+
+    def shutdown(self, timeout: float | None) -> None:
+        """Cancel all tasks, see them end, and end the threads.
+
+        Waits at most `timeout` seconds, None for as long as it takes; what has not ended
+        by then is cut off.
+
+        Raises:
+            RuntimeError: called on a thread that runs tasks, which it would block.
+        """
+        if here.worker is not None or events._get_running_loop() is not None:
+            raise RuntimeError(
+                "a runtime cannot be shut down from inside a task, which would wait for "
+                "itself: leave block_on() first, or use another thread"
+            )
+        with self._lock:
+            if self._shutting_down:
+                return
+            self.closing = self._shutting_down = True
+        self._shut_down(timeout)
+
+    def shutdown_background(self) -> None:
+        """Shut down without waiting."""
+        worker = here.worker
+        if worker is not None and worker.core is self and self.failure is None:
+            raise RuntimeError("a runtime cannot be shut down from inside one of its tasks")
+        with self._lock:
+            if self._shutting_down:
+                return
+            self.closing = self._shutting_down = True
+        threading.Thread(
+            target=self._shut_down, args=(0,), name="yamanote-shutdown", daemon=True
+        ).start()
+
+    def cut_short(self) -> None:
+        """Wait no longer for a shutdown that was interrupted."""
+        self._shut_down(0)
+
+    def _shut_down(self, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for registry in self._registries():
+            for task in registry.copy():
+                task.cancel()
+
+        # Drive a worker until all is quiet: who else would on a current_thread runtime?
+        first = self.workers[0]
+        seat = Seat()
+        held = seat.wait_for(first, CALLER, _remaining(deadline))
+        if held and deadline is not None:
+            first.timers.push(self.clock.now() + max(deadline - time.monotonic(), 0), [_Nudge()])
+        while held and not first.drive(seat, lambda: self._quiet() or _passed(deadline)):
+            seat.give_way()
+            held = seat.wait_for(first, CALLER, _remaining(deadline))
+        with self._lock:
+            self.stopped = True
+            threads = list(self._threads)
+        for worker in self.workers:
+            worker.unpark()
+        for registry in self._registries():
+            for task in registry.copy():
+                task._cut_off()
+        if held:
+            self._wind_down(first, deadline)
+        for worker in self.workers:
+            # Those that no thread has ever driven; the others' drivers do it themselves.
+            if not worker.drivers and not worker.closed and Seat().wait_for(worker, CALLER, 0):
+                self._wind_down(worker, deadline)
+        threads += self.pool.close()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(_remaining(deadline))
+        self.pool.cut_off()
+
+    def _wind_down(self, worker: Worker, deadline: float | None) -> None:
+        """End what asyncio still has on the worker's loop, and close it."""
+        here.worker = worker
+        worker.seat = Seat()
+        try:
+            worker.loop.run_until_complete(_end_asyncio(_remaining(deadline)))
+        except Exception:
+            logger.exception("winding down an event loop failed")
+        finally:
+            here.worker = None
+            worker.close()
+
+    # Figures
+
+    def metrics(self) -> RuntimeMetrics:
+        """A snapshot."""
+        threads, idle, queued = self.pool.counts()
+        return RuntimeMetrics(
+            num_workers=len(self.workers),
+            num_alive_tasks=sum(map(len, self._registries())),
+            spawned_tasks_count=self._spawned_outside + sum(w.spawned for w in self.workers),
+            injection_queue_depth=len(self.injection),
+            num_blocking_threads=threads,
+            num_idle_blocking_threads=idle,
+            blocking_queue_depth=queued,
+            workers=tuple(
+                WorkerMetrics(
+                    polls=worker.polls,
+                    steals=worker.steals,
+                    parks=worker.parks,
+                    local_queue_depth=len(worker.queue) + len(worker.lifo),
+                    pinned_queue_depth=len(worker.pinned),
+                    busy_seconds=worker.busy_seconds(),
+                )
+                for worker in self.workers
+            ),
+        )
+
+
+async def _end_asyncio(timeout: float | None) -> None:
+    """What asyncio.run does at its end."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            tasks = asyncio.all_tasks(loop)
+            tasks.discard(asyncio.current_task())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for task in tasks:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    loop.call_exception_handler(
+                        {
+                            "message": "unhandled exception during the runtime's shutdown",
+                            "exception": error,
+                            "task": task,
+                        }
+                    )
+            await loop.shutdown_asyncgens()
+            await loop.shutdown_default_executor()
+    except TimeoutError:
+        pass
+
+
+def refuse_nested(coro: Any, what: str) -> None:
+    """Raise if this thread runs an event loop, which the caller would block."""
+    if here.worker is not None or events._get_running_loop() is not None:
+        close_coroutine(coro)
+        raise RuntimeError(
+            f"{what} would block the event loop that runs on this thread: await the "
+            "coroutine or spawn() it, or call this inside spawn_blocking() or block_in_place()"
+        )
+
+
+def _hooks(hook: Callable[[], object] | None) -> tuple[Callable[[], None], ...]:
+    return () if hook is None else (lambda: call_hook(hook),)
+
+
+def close_coroutine(coro: Any) -> None:
+    """Close a coroutine that will not run, which would warn otherwise."""
+    if isinstance(coro, Coroutine):
+        coro.close()
+
+
+def _remaining(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - time.monotonic(), 0)
+
+
+def _passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline

@@ -1,0 +1,39 @@
+"""Where am I? What one thread knows of the runtime it belongs to."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .core import Core
+    from .seat import Seat
+    from .worker import Worker
+
+
+class _Here(threading.local):
+    """`worker` while this thread drives one; `core` wherever `spawn` shall work:
+    on workers, on threads of the blocking pool, and between `enter()` and its exit."""
+
+    worker: Worker | None = None
+    core: Core | None = None
+    seat: Seat | None = None
+    local_set: Any = None
+
+
+here = _Here()
+
+
+def current_core() -> Core:
+    """The runtime that this thread belongs to.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    core = here.core
+    if core is None:
+        raise RuntimeError(
+            "there is no Yamanote runtime here: call this inside yamanote.run(...) or "
+            "Runtime.block_on(...), inside `with runtime.enter():`, or use a Handle"
+        )
+    return core

@@ -1,0 +1,121 @@
+"""Callbacks on the life of tasks, installed only in a runtime that has them.
+
+A task with hooks is a task whose coroutine is wrapped when it is spawned; the poll loop
+knows nothing of them, so they cost nothing where they are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any, final
+
+from .join import Id, logger
+from .park import NO_TOKEN, Waiter
+from .task import Task
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TaskMeta:
+    """What a callback learns of a task: its `id` and its `name`.
+
+    Tokio: `runtime::TaskMeta`.
+    """
+
+    id: Id
+    name: str
+
+
+def call_hook(hook: Callable[..., object], *args: Any) -> None:
+    """Call a hook; what it raises is logged and stops nothing."""
+    try:
+        hook(*args)
+    except Exception:
+        logger.exception("the callback %r of the runtime failed", hook)
+
+
+class TaskHooks:
+    """Makes tasks that report to the callbacks; takes the place of `Task` in the core."""
+
+    __slots__ = ("_after", "_before", "_spawned", "_terminated")
+
+    def __init__(self, spawned: Any, terminated: Any, before: Any, after: Any) -> None:
+        self._spawned = spawned
+        self._terminated = terminated
+        self._before = before
+        self._after = after
+
+    def new_task(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        home: Any,
+        registry: set[Any],
+        context: Context,
+        name: str | None = None,
+    ) -> Task[Any]:
+        """A task whose life is reported."""
+        task = Task(coro, home, registry, context, name)
+        meta = TaskMeta(task.id, task.name)
+        if self._before or self._after:
+            task._coro = _Polled(coro, meta, self._before, self._after)
+            task._send = task._coro.send
+        if self._terminated:
+            task._waiters.append([_Terminated(self._terminated, meta)])
+        if self._spawned:
+            call_hook(self._spawned, meta)
+        return task
+
+
+class _Polled(Coroutine[Any, Any, Any]):
+    """A coroutine whose polls are reported."""
+
+    __slots__ = ("_after", "_before", "_meta", "coro")
+
+    def __init__(self, coro: Any, meta: TaskMeta, before: Any, after: Any) -> None:
+        self.coro = coro
+        self._meta = meta
+        self._before = before
+        self._after = after
+
+    def send(self, value: Any) -> Any:
+        return self._poll(self.coro.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._poll(self.coro.throw, *error)
+
+    def close(self) -> None:
+        self.coro.close()
+
+    def __await__(self) -> Any:
+        return self.coro.__await__()
+
+    def _poll(self, step: Any, *args: Any) -> Any:
+        if self._before:
+            call_hook(self._before, self._meta)
+        try:
+            return step(*args)
+        finally:
+            if self._after:
+                call_hook(self._after, self._meta)
+
+
+class _Terminated(Waiter):
+    """Waits for a task in order to report its end."""
+
+    __slots__ = ("_hook", "_meta", "_token")
+
+    _must_cancel = False
+
+    def __init__(self, hook: Any, meta: TaskMeta) -> None:
+        self._token = NO_TOKEN
+        self._hook = hook
+        self._meta = meta
+
+    @property
+    def _home(self) -> _Terminated:
+        return self
+
+    def push(self, _: _Terminated) -> None:
+        call_hook(self._hook, self._meta)

@@ -1,0 +1,296 @@
+"""Handles: waiting for what was spawned, and learning how it ended."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import weakref
+from collections.abc import Generator
+from typing import Any, Generic, TypeVar, final
+
+from .compat import running_task
+from .here import here
+from .park import Park, ThreadWaiter, Token, Waiter, wait_in_asyncio, wake
+
+T = TypeVar("T")
+
+logger = logging.getLogger("yamanote")
+
+_id_lock = threading.Lock()
+_next_id = itertools.count(1)
+
+
+@final
+class Id:
+    """The number of a task: unique among all tasks of this process.
+
+    Tokio: `task::Id`.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __int__(self) -> int:
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Id) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Id, self._value))
+
+    def __repr__(self) -> str:
+        return f"Id({self._value})"
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+
+class JoinError(Exception):
+    """Awaiting a task failed: the task panicked (an exception escaped it) or was
+    cancelled. `__cause__` is the exception that escaped.
+
+    Tokio: `task::JoinError`.
+    """
+
+    def __init__(self, message: str, id: Id, panic: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.id = id
+        self._panic = panic
+        self.__cause__ = panic
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.args[0], self.id, self._panic))
+
+    def is_cancelled(self) -> bool:
+        """Whether the task was cancelled."""
+        return self._panic is None
+
+    def is_panic(self) -> bool:
+        """Whether an exception escaped the task."""
+        return self._panic is not None
+
+    def into_panic(self) -> BaseException:
+        """The exception that escaped the task.
+
+        Raises:
+            RuntimeError: the task was cancelled, there is no such exception.
+        """
+        if self._panic is None:
+            raise RuntimeError("into_panic() on the JoinError of a cancelled task")
+        return self._panic
+
+    def try_into_panic(self) -> BaseException | None:
+        """The exception that escaped the task; None when it was cancelled."""
+        return self._panic
+
+
+class _Failure:
+    """How a task failed: `panic` is the exception that escaped, None for a cancellation.
+
+    A panic that nobody has seen is logged when the last reference to it goes, that is
+    when the task has ended and its handle is gone.
+    """
+
+    __slots__ = ("label", "panic", "seen")
+
+    def __init__(self, panic: BaseException | None, label: str = "") -> None:
+        self.panic = panic
+        self.label = label
+        self.seen = panic is None
+
+    def __del__(self) -> None:
+        if not self.seen:
+            logger.error("%s panicked, and nobody has joined it", self.label, exc_info=self.panic)
+
+
+_CANCELLED = _Failure(None)
+
+
+class JoinHandle(Park, Generic[T]):
+    """Awaits what was spawned.
+
+    `await handle` gives the result of the task or raises JoinError. It may be awaited
+    from several tasks, before and after the end, from tasks of any runtime and from
+    plain asyncio; cancelling the one that waits does not touch the task. Dropping the
+    handle detaches the task: it runs on, and a failure of it is logged.
+
+    Thread-safe. Cancel-safe. Tokio: `task::JoinHandle`.
+    """
+
+    # The handle is the task itself, seen through the methods that Tokio gives it: a
+    # handle of its own would be one more allocation for each spawn.
+    __slots__ = ("__weakref__", "_done", "_failure", "_id", "_name", "_result", "_waiters")
+
+    _result: T
+
+    def __init__(self, name: str | None = None) -> None:
+        self._done = False
+        self._failure: _Failure | None = None
+        self._id: Id | None = None
+        self._name = name
+        self._waiters: list[Token] = []
+
+    @property
+    def id(self) -> Id:
+        """The task's number."""
+        id = self._id
+        if id is None:
+            # Given out when first asked for: most tasks are never asked.
+            with _id_lock:
+                id = self._id
+                if id is None:
+                    id = self._id = Id(next(_next_id))
+        return id
+
+    @property
+    def name(self) -> str:
+        """The name given at the spawn, or `task-N` with the task's number."""
+        return self._name if self._name is not None else f"task-{self.id}"
+
+    def is_finished(self) -> bool:
+        """Whether the task has ended, in whatever way."""
+        return self._done
+
+    def abort(self) -> None:
+        """Cancel the task: the await that it is suspended in raises CancelledError.
+
+        A task that has not started never runs, one that has ended is left alone. Like
+        every cancellation it is a request: the task ends when its `except` and
+        `finally` blocks are through. Any thread may call it.
+        """
+        raise NotImplementedError
+
+    def abort_handle(self) -> AbortHandle:
+        """A handle that can abort the task but not join it."""
+        return AbortHandle(self)
+
+    def join(self, timeout: float | None = None) -> T:
+        """Block this thread until the task has ended, and return its result.
+
+        For threads outside of the runtime: plain threads and those of the blocking
+        pool.
+
+        Args:
+            timeout: the longest time to wait in seconds; None waits for ever.
+
+        Raises:
+            JoinError: the task panicked or was cancelled.
+            TimeoutError: `timeout` seconds have passed. The task runs on.
+            RuntimeError: called on a worker's thread, which would block its tasks.
+        """
+        if not self._done:
+            if here.worker is not None:
+                raise RuntimeError(
+                    "join() would block a worker and the tasks on it: "
+                    "await the handle, or call this inside block_in_place()"
+                )
+            if not ThreadWaiter().wait(self, timeout):
+                raise TimeoutError(f"{self.name} has not ended within {timeout} s")
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        try:
+            current: Any = running_task()
+        except RuntimeError:
+            current = None
+        if not isinstance(current, Waiter):
+            if not self._done:
+                yield from wait_in_asyncio(self)
+        elif self._done:
+            if current._budget <= 0 and current._out_of_budget():
+                yield None
+            current._budget -= 1  # type: ignore[misc]
+        elif current is self:
+            raise RuntimeError("a task cannot await its own handle: it would never end")
+        else:
+            try:
+                yield self
+            except BaseException:
+                self._unregister(current._token)
+                raise
+        if self._failure is None:
+            return self._result
+        return self._outcome()
+
+    def _arm(self, waiter: Any) -> None:
+        token = [waiter]
+        waiter._token = token
+        self._waiters.append(token)
+        if self._done or waiter._must_cancel:
+            wake(token)
+
+    def _register(self, token: Token) -> bool:
+        self._waiters.append(token)
+        return not self._done
+
+    def _unregister(self, token: Token) -> None:
+        try:
+            # Lists compare by value: an equal one is as empty as this one.
+            self._waiters.remove(token)
+        except ValueError:
+            pass
+
+    def _settle(self, failure: _Failure | None) -> None:
+        """Publish the outcome and wake all who wait; called once, by the task's owner."""
+        self._failure = failure
+        self._done = True
+        # copy() locks the list, _register's append() does too: whoever registers too
+        # late for this copy finds _done set.
+        for token in self._waiters.copy():
+            wake(token)
+
+    def _fail(self, panic: BaseException | None) -> None:
+        self._settle(_CANCELLED if panic is None else _Failure(panic, f"task {self.name!r}"))
+
+    def _outcome(self) -> T:
+        failure = self._failure
+        if failure is None:
+            return self._result
+        failure.seen = True
+        if failure.panic is None:
+            raise JoinError(f"{self.name} was cancelled", self.id)
+        raise JoinError(f"{self.name} panicked: {failure.panic!r}", self.id, failure.panic)
+
+    def _state(self) -> str:
+        if not self._done:
+            return "pending"
+        if self._failure is None:
+            return "finished"
+        return "cancelled" if self._failure.panic is None else "panicked"
+
+    def __repr__(self) -> str:
+        return f"<JoinHandle {self.name!r} {self._state()}>"
+
+
+@final
+class AbortHandle:
+    """Aborts a task without being able to join it.
+
+    Thread-safe. Tokio: `task::AbortHandle`.
+    """
+
+    __slots__ = ("_task", "id", "name")
+
+    def __init__(self, task: JoinHandle[Any]) -> None:
+        self.id = task.id
+        self.name = task.name
+        # Weak: this handle shall not keep the result of a task alive.
+        self._task = weakref.ref(task)
+
+    def abort(self) -> None:
+        """Cancel the task, as `JoinHandle.abort` does."""
+        task = self._task()
+        if task is not None:
+            task.abort()
+
+    def is_finished(self) -> bool:
+        """Whether the task has ended, in whatever way."""
+        task = self._task()
+        return task is None or task.is_finished()
+
+    def __repr__(self) -> str:
+        return f"<AbortHandle {self.name!r}>"

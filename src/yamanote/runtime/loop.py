@@ -1,0 +1,161 @@
+"""A worker's asyncio event loop, whose selector is the scheduler.
+
+The loop is asyncio's own `SelectorEventLoop`: transports, TLS, subprocesses, DNS and
+signals are asyncio's code. Where it would wait for I/O it calls `selector.select`, and
+there the worker polls tasks, looks for more, or sleeps (`Worker.turn`).
+
+Beside that hook, two things are added. The loop can be driven by one thread after
+another (`enter`, `leave`, `run_once`), which asyncio's `run_forever` has no public way
+for: this file alone uses private names of asyncio's loop. And a task that uses the loop
+is pinned to it, while a use from another thread is an error, not a race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import selectors
+import sys
+import threading
+from asyncio import events
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .compat import current_task
+
+if TYPE_CHECKING:
+    from .worker import Worker
+
+
+class _Selector(selectors.DefaultSelector):
+    """asyncio's usual selector, with the scheduler where it would wait."""
+
+    turn: Callable[[float | None], Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        # epoll itself: to hear that nothing is ready takes 0.4 µs of the 2 µs that
+        # select(0) takes, and a busy worker asks after every 61 polls.
+        epoll = getattr(select, "epoll", None)
+        self._probe = None if epoll is None else epoll.fromfd(os.dup(self.fileno()))
+
+    def close(self) -> None:
+        if self._probe is not None:
+            self._probe.close()
+        super().close()
+
+    def poll_io(self, timeout: float | None) -> Any:
+        if timeout == 0 and self._probe is not None and not self._probe.poll(0, 1):
+            return ()
+        return super().select(timeout)
+
+    def select(self, timeout: float | None = None) -> Any:
+        return self.turn(timeout)
+
+
+class WorkerLoop(asyncio.SelectorEventLoop):
+    """The event loop of one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        selector = _Selector()
+        super().__init__(selector)
+        # Set now: creating the loop has not waited for anything.
+        selector.turn = worker.turn
+        self.poll_io = selector.poll_io
+        self.worker = worker
+        self._now = worker.core.clock.now
+        self._driven = False
+        self._thread_hooks: Any = None
+
+    # To be driven by the runtime.
+
+    def enter(self) -> None:
+        """Make this the running loop of the calling thread."""
+        self._driven = True
+        self._thread_id = threading.get_ident()
+        self._thread_hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(
+            firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
+            finalizer=self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
+        )
+        events._set_running_loop(self)
+
+    def leave(self) -> None:
+        """Undo `enter`, on the same thread."""
+        events._set_running_loop(None)
+        sys.set_asyncgen_hooks(*self._thread_hooks)
+        self._thread_hooks = None
+        self._thread_id = None  # type: ignore[assignment]
+        self._driven = False
+
+    def run_once(self) -> None:
+        """One turn: tasks, I/O, due timers, callbacks."""
+        self._run_once()  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return self._now()
+
+    def stop(self) -> None:
+        if self._driven:
+            raise RuntimeError(
+                "this event loop belongs to a Yamanote runtime, which stops it: "
+                "return from the main coroutine, or shut the runtime down"
+            )
+        super().stop()
+
+    # Every use of the loop begins with one of these, which pin and check.
+
+    def _claim(self) -> None:
+        thread = self._thread_id
+        if thread is None:
+            return
+        if thread != threading.get_ident():
+            raise RuntimeError(
+                "this event loop runs on another thread: use call_soon_threadsafe() or "
+                "asyncio.run_coroutine_threadsafe(), or keep the tasks that share an "
+                "asyncio object on one loop (asyncio.create_task, or a LocalSet)"
+            )
+        task = current_task()
+        if task is not None:
+            pin = getattr(task, "_pin", None)
+            if pin is not None:
+                pin(self.worker)
+
+    if not TYPE_CHECKING:  # the signatures stay those of the base class
+
+        def call_soon(self, callback, *args, context=None):
+            self._claim()
+            return super().call_soon(callback, *args, context=context)
+
+        def call_at(self, when, callback, *args, context=None):
+            self._claim()
+            return super().call_at(when, callback, *args, context=context)
+
+        def create_future(self):
+            self._claim()
+            return super().create_future()
+
+        def create_task(self, coro, **kwargs):
+            self._claim()
+            return super().create_task(coro, **kwargs)
+
+        def add_reader(self, fd, callback, *args):
+            self._claim()
+            return super().add_reader(fd, callback, *args)
+
+        def remove_reader(self, fd):
+            self._claim()
+            return super().remove_reader(fd)
+
+        def add_writer(self, fd, callback, *args):
+            self._claim()
+            return super().add_writer(fd, callback, *args)
+
+        def remove_writer(self, fd):
+            self._claim()
+            return super().remove_writer(fd)
+
+        def run_in_executor(self, executor, func, *args):
+            self._claim()
+            return super().run_in_executor(executor, func, *args)

@@ -1,0 +1,167 @@
+"""Suspending and waking: the two halves of every await.
+
+A coroutine never registers itself while it still runs. It *yields* a `Park`; once it
+is suspended, whoever polled it calls `park._arm(waiter)`, which registers the waiter
+or finds that there is nothing left to wait for and wakes it at once. So no wake-up on
+another thread can resume a coroutine that has not yet suspended.
+
+What is registered is a *token*: a one-element list that holds the waiter. Whoever pops
+the element has won the right to wake the waiter, everybody else finds the list empty:
+wakers, timers and cancellation race freely and exactly one of them wins. `list.pop`
+locks the list on free-threaded builds and is atomic under the GIL.
+
+Memory order. "Publish, then check" pairs (register/finish, park/push, cancel/park) need
+an operation that locks on both sides. `_register` of every Park therefore contains one
+(a method of a list, deque or dict, or a lock) between the store of `waiter._token` and
+whatever is checked afterwards.
+
+A waiter is anything with `_token`, `_must_cancel` and `_home`; it is woken by
+`waiter._home.push(waiter)`. Tasks are waiters; so are the threads and the asyncio tasks
+that wait through the two small classes below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Generator
+from typing import Any
+
+from .compat import current_task
+
+Token = list[Any]
+
+#: The token of a waiter that has never parked: always empty, nobody can win it.
+NO_TOKEN: Token = []
+
+
+def wake(token: Token) -> bool:
+    """Wake the token's waiter, unless somebody else has; any thread may call it."""
+    if not token:
+        return False
+    try:
+        waiter = token.pop()
+    except IndexError:
+        return False
+    waiter._home.push(waiter)
+    return True
+
+
+class Waiter:
+    """Something that waits and can be woken."""
+
+    __slots__ = ()
+
+    _token: Token
+    _must_cancel: bool
+    _home: Any
+    # Of those which are tasks: see task.py.
+    _budget: int
+    _out_of_budget: Any
+
+
+class Park:
+    """What an awaitable yields in order to be suspended."""
+
+    __slots__ = ()
+
+    def _register(self, token: Token) -> bool:
+        """Keep `token` for the wake-up; False when there is nothing to wait for."""
+        raise NotImplementedError
+
+    def _unregister(self, token: Token) -> None:
+        """Forget a token that will not be needed: its waiter stopped waiting."""
+
+    def _arm(self, waiter: Any) -> None:
+        """Register a waiter that is suspended by now."""
+        token = [waiter]
+        waiter._token = token
+        if not self._register(token) or waiter._must_cancel:
+            wake(token)
+
+    def _wait(self) -> Generator[Any, None, None]:
+        """Suspend the current task, ours or asyncio's, until the token is popped."""
+        current = current_task()
+        if isinstance(current, Waiter):
+            try:
+                yield self
+            except BaseException:
+                self._unregister(current._token)
+                raise
+        else:
+            yield from wait_in_asyncio(self)
+
+
+class ThreadWaiter(Waiter):
+    """A plain thread that waits for a Park."""
+
+    __slots__ = ("_lock", "_token")
+
+    _must_cancel = False
+
+    def __init__(self) -> None:
+        self._token = NO_TOKEN
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    @property
+    def _home(self) -> ThreadWaiter:
+        return self
+
+    def push(self, _: ThreadWaiter) -> None:
+        self._lock.release()
+
+    def wait(self, park: Park, timeout: float | None) -> bool:
+        """Block until woken; False when `timeout` seconds have passed."""
+        park._arm(self)
+        if self._lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+            return True
+        park._unregister(self._token)
+        try:
+            self._token.pop()
+        except IndexError:  # woken in the last moment
+            return True
+        return False
+
+
+class AsyncioWaiter(Waiter):
+    """A task of plain asyncio, on any loop, that waits for a Park."""
+
+    __slots__ = ("_token", "future")
+
+    _must_cancel = False
+
+    def __init__(self) -> None:
+        self._token = NO_TOKEN
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def _home(self) -> AsyncioWaiter:
+        return self
+
+    def push(self, _: AsyncioWaiter) -> None:
+        try:
+            self.future.get_loop().call_soon_threadsafe(self._resolve)
+        except RuntimeError:
+            pass  # its loop is closed: nobody waits any more
+
+    def _resolve(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+def wait_in_asyncio(park: Park) -> Generator[Any, None, None]:
+    """Suspend a task of plain asyncio. Cancelling it ends the wait and nothing else."""
+    try:
+        waiter = AsyncioWaiter()
+    except RuntimeError:
+        raise RuntimeError(
+            "this can be awaited in a Yamanote task or in an asyncio task only; "
+            "from a plain thread, use a method that blocks, such as JoinHandle.join()"
+        ) from None
+    park._arm(waiter)
+    try:
+        yield from waiter.future
+    except BaseException:
+        park._unregister(waiter._token)
+        raise

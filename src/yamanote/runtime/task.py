@@ -1,0 +1,450 @@
+"""A task's life cycle: its states, and who may move it from which to which.
+
+    spawn ──► queued ──► running ──► done
+                ▲           │
+                │ wake      │ yields a Park
+                └── parked ◄┘
+
+queued   In exactly one queue: a worker's, the injection queue, or a LocalSet's. Whoever
+         pops it owns it.
+running  Owned by the one local variable of the poll loop that popped it. The coroutine
+         is resumed with `context.run(coro.send, None)`; what comes back decides:
+           None        back to the queue (`yield_now`)
+           a Park      `park._arm(task)`: the task is parked, or ready and queued again
+           a future    asyncio's: the task is pinned to this worker's loop for good,
+                       and parked until the future calls back
+           an ending   StopIteration or any other exception: done
+parked   Held by one token (see park.py) which something will wake it by. Popping the
+         token makes the popper the owner, who queues the task at its `_home`.
+done     The outcome is set, every waiter woken, the coroutine released.
+
+No state is stored: a task *is* where it is referenced from, so nothing has to be kept
+in step. Two flags can be set from outside at any time. `_must_cancel` is looked at
+before each poll and after each arming; `cancel()` sets it and then tries to win the
+token, so a task is woken for its cancellation if it was parked and sees the flag if it
+was not. The `_registry` (the set of live tasks that it belongs to, which keeps it from
+being collected half-way) holds it from spawn to end; who removes it from there may
+publish its outcome, so a task that is cut off at shutdown while it still runs somewhere
+ends exactly once.
+
+`_home` is where the task is queued when it becomes runnable, as an object with
+`push(task)`: the runtime's Core (it roams: any worker may take it), a Worker (pinned),
+a LocalSet's queue (bound to an operating-system thread), or the Branches of a `join` or
+`select` (polled inside another task).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from types import CoroutineType, GeneratorType, TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .here import here
+from .join import JoinHandle
+from .park import NO_TOKEN, Park, Token, Waiter, wake
+
+if TYPE_CHECKING:
+    from .worker import Worker
+
+T = TypeVar("T")
+
+#: How many awaits that are ready at once a task gets before it has to yield.
+BUDGET = 128
+
+#: The key in a task's `_locals` that says it need not heed its budget.
+UNCONSTRAINED = object()
+
+# Guards the two counters of cancellation, which asyncio.timeout and others use from one
+# thread while another aborts. Re-entrant, because the handler of Ctrl-C cancels too.
+_cancel_lock = threading.RLock()
+
+
+class Task(JoinHandle[T], Waiter):
+    """A spawned coroutine: what the scheduler sees of it, and what asyncio's libraries
+    see of it, for whom it answers as an `asyncio.Task` does.
+
+    What a user sees is its base, JoinHandle.
+    """
+
+    _budget: int
+    _cancel_message: Any
+
+    __slots__ = (
+        "_budget",
+        "_cancel_message",
+        "_cancelling",
+        "_context",
+        "_coro",
+        "_fut_waiter",
+        "_home",
+        "_locals",
+        "_must_cancel",
+        "_registry",
+        "_send",
+        "_token",
+    )
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, T],
+        home: Any,
+        registry: set[Any],
+        context: Context,
+        name: str | None = None,
+    ) -> None:
+        # The base's fields are set here: a call of super().__init__ costs 60 ns. _budget and
+        # _cancel_message are set before they are read.
+        self._done = False
+        self._failure = None
+        self._id = None
+        self._name = name
+        self._waiters = []
+        self._cancelling = 0
+        self._context: Context | None = context
+        self._coro: Coroutine[Any, Any, T] | None = coro
+        self._fut_waiter: Any = None
+        self._home = home
+        self._locals: dict[Any, Any] | None = None
+        self._must_cancel = False
+        self._registry = registry
+        self._send: Callable[[Any], Any] | None = coro.send
+        self._token: Token = NO_TOKEN
+
+    # The poll loop's side: each is called by the task's owner only.
+
+    def _returned(self, value: T) -> None:
+        """running → done, with a result."""
+        # _release(), _settle() and wake() written out: three calls less are 10 % of a
+        # spawn and join.
+        try:
+            self._registry.remove(self)
+        except KeyError:
+            return
+        self._coro = self._context = self._locals = self._send = None
+        self._result = value
+        self._done = True
+        for token in self._waiters.copy():
+            if token:
+                try:
+                    waiter = token.pop()
+                except IndexError:
+                    continue
+                waiter._home.push(waiter)
+
+    def _raised(self, error: BaseException) -> None:
+        """running → done, by an exception."""
+        traceback: TracebackType | None = error.__traceback__
+        if traceback is not None:
+            # Without the poll loop's frame, whose variables would keep this task alive.
+            error.__traceback__ = traceback.tb_next
+        if self._release():
+            self._fail(None if isinstance(error, asyncio.CancelledError) else error)
+
+    def _release(self) -> bool:
+        """Leave the registry and let the coroutine go; False if it was cut off before."""
+        try:
+            self._registry.remove(self)
+        except KeyError:
+            return False
+        self._coro = self._context = self._locals = self._send = None
+        return True
+
+    def _await_foreign(self, yielded: Any) -> None:
+        """running → parked, by something that is not ours: a future of asyncio's."""
+        if not getattr(yielded, "_asyncio_future_blocking", False):
+            self._throw_next(
+                RuntimeError(
+                    f"{self!r} cannot await {yielded!r}: it is made for another "
+                    "async library than asyncio"
+                )
+            )
+            return
+        yielded._asyncio_future_blocking = False
+        if yielded.get_loop() is asyncio.get_running_loop():
+            _FuturePark(yielded)._arm(self)
+        else:
+            self._throw_next(
+                RuntimeError(f"{self!r} got {yielded!r}, which belongs to another event loop")
+            )
+
+    def _throw_next(self, error: BaseException) -> None:
+        """Queue the task again, to have `error` raised where it is suspended."""
+        coro = self._coro
+        assert coro is not None
+
+        def throw(_: None) -> Any:
+            self._send = coro.send
+            return coro.throw(error)
+
+        self._send = throw
+        self._home.push(self)
+
+    def _poll_cancelled(self) -> Any:
+        """Poll with the cancellation that `_must_cancel` asks for."""
+        self._must_cancel = False
+        coro, context = self._coro, self._context
+        assert coro is not None
+        assert context is not None
+        future, self._fut_waiter = self._fut_waiter, None
+        if future is not None and future.cancel(msg=self._cancel_message):
+            # Asked for on another thread: only here may the future be touched. It goes
+            # on as in cancel(): the future's end brings the CancelledError.
+            return _FuturePark(future)
+        if is_unstarted(coro):
+            coro.close()
+            raise asyncio.CancelledError
+        return context.run(coro.throw, self._cancelled_error())
+
+    def _cancelled_error(self) -> asyncio.CancelledError:
+        message, self._cancel_message = self._cancel_message, None
+        return asyncio.CancelledError() if message is None else asyncio.CancelledError(message)
+
+    def _out_of_budget(self) -> bool:
+        """Whether an await that is ready at once has to yield all the same."""
+        return self._budget <= 0 and not (self._locals and UNCONSTRAINED in self._locals)
+
+    def _pin(self, worker: Worker) -> None:
+        """Keep this task, which runs right now on `worker`, to it for good."""
+        if self._home is worker.core:
+            self._home = worker
+
+    def _cut_off(self) -> None:
+        """Any state → done (cancelled), at the end of a shutdown that will not wait.
+
+        A suspended coroutine is given its CancelledError and no second chance; one that
+        still runs on some thread is left to itself, and its end goes unnoticed.
+        """
+        coro, context = self._coro, self._context
+        try:
+            self._registry.remove(self)
+        except KeyError:
+            return
+        self._fail(None)
+        if coro is None or context is None or getattr(coro, "cr_running", False):
+            return
+        try:
+            if not is_unstarted(coro):
+                context.run(coro.throw, asyncio.CancelledError())
+        except BaseException:
+            pass  # it has ended
+        finally:
+            try:
+                context.run(coro.close)
+            except BaseException:
+                pass  # it would await in its `finally`, which nobody will resume
+
+    # What a JoinHandle offers.
+
+    def abort(self) -> None:
+        self.cancel()
+
+    abort.__doc__ = JoinHandle.abort.__doc__
+
+    # What asyncio's libraries expect of asyncio.current_task().
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Request cancellation, as `asyncio.Task.cancel`; any thread may call it."""
+        if self._done:
+            return False
+        with _cancel_lock:
+            self._cancelling += 1
+        future = self._fut_waiter
+        if (
+            future is not None
+            and future.get_loop() is asyncio._get_running_loop()
+            and future.cancel(msg=msg)
+        ):
+            return True
+        with _cancel_lock:
+            self._cancel_message = msg
+            self._must_cancel = True
+        wake(self._token)
+        return True
+
+    def cancelling(self) -> int:
+        """The number of cancellations requested and not taken back."""
+        return self._cancelling
+
+    def uncancel(self) -> int:
+        """Take back one request of cancellation; returns how many remain."""
+        with _cancel_lock:
+            if self._cancelling > 0:
+                self._cancelling -= 1
+                if self._cancelling == 0:
+                    self._must_cancel = False
+            return self._cancelling
+
+    def cancelled(self) -> bool:
+        """Whether the task ended by a cancellation."""
+        return self._done and self._failure is not None and self._failure.panic is None
+
+    def done(self) -> bool:
+        """Whether the task has ended."""
+        return self._done
+
+    def result(self) -> T:
+        """The result; raises what the task raised, as `asyncio.Task.result`."""
+        error = self.exception()
+        if error is not None:
+            raise error
+        return self._result
+
+    def exception(self) -> BaseException | None:
+        """The exception that escaped the task, as `asyncio.Task.exception`."""
+        if not self._done:
+            raise asyncio.InvalidStateError("the task has not ended")
+        failure = self._failure
+        if failure is None:
+            return None
+        if failure.panic is None:
+            raise asyncio.CancelledError
+        failure.seen = True
+        return failure.panic
+
+    def add_done_callback(
+        self, callback: Callable[[Task[T]], object], *, context: Context | None = None
+    ) -> None:
+        """Have `callback(task)` called by the running loop once the task has ended."""
+        _DoneCallback(self, callback, context)
+
+    def remove_done_callback(self, callback: Callable[[Task[T]], object]) -> int:
+        """Forget `callback`; returns how often it was registered."""
+        removed = 0
+        for token in self._waiters.copy():
+            if token and isinstance(token[0], _DoneCallback) and token[0].callback == callback:
+                token.clear()
+                self._unregister(token)
+                removed += 1
+        return removed
+
+    def get_coro(self) -> Coroutine[Any, Any, T] | None:
+        """The coroutine; None once the task has ended."""
+        return self._coro
+
+    def get_context(self) -> Context | None:
+        """The context that the task runs in; None once it has ended."""
+        return self._context
+
+    def get_name(self) -> str:
+        """The task's name."""
+        return self.name
+
+    def set_name(self, value: object) -> None:
+        """Rename the task."""
+        self._name = str(value)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the worker that the task is pinned to, or else runs on."""
+        loop = getattr(self._home, "loop", None)
+        return loop if loop is not None else asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        coro = getattr(self._coro, "__qualname__", None)
+        return f"<Task {self.name!r} {self._state()}{f' coro={coro}' if coro else ''}>"
+
+
+class _FuturePark(Park):
+    """A task's wait for a future of its worker's loop."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: Any) -> None:
+        self.future = future
+
+    def _arm(self, task: Task[Any]) -> None:
+        worker = here.worker
+        if worker is not None:
+            task._pin(worker)
+        token = [task]
+        task._token = token
+        task._fut_waiter = self.future
+
+        def wake_task(_: Any) -> None:
+            try:
+                token.pop()
+            except IndexError:
+                return  # a cancellation from another thread won
+            task._fut_waiter = None
+            task._home.push(task)
+
+        self.future.add_done_callback(wake_task)
+        if task._must_cancel:
+            wake(token)
+
+
+class _DoneCallback(Waiter):
+    """A callback that waits for a task."""
+
+    __slots__ = ("_token", "callback", "context", "loop", "task")
+
+    _must_cancel = False
+
+    def __init__(
+        self, task: Task[Any], callback: Callable[[Any], object], context: Context | None
+    ) -> None:
+        self.task = task
+        self.callback = callback
+        self.context = context
+        self.loop = asyncio.get_running_loop()
+        task._arm(self)
+
+    @property
+    def _home(self) -> _DoneCallback:
+        return self
+
+    def push(self, _: _DoneCallback) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self.callback, self.task, context=self.context)
+        except RuntimeError:
+            pass  # the loop is closed, as when an asyncio callback comes too late
+
+
+def is_unstarted(coro: Any) -> bool:
+    """Whether nothing of a coroutine has run yet."""
+    if isinstance(coro, CoroutineType):
+        return inspect.getcoroutinestate(coro) == inspect.CORO_CREATED
+    if isinstance(coro, GeneratorType):
+        return inspect.getgeneratorstate(coro) == inspect.GEN_CREATED
+    return False
+
+
+def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
+    """What `spawn` was given, as a coroutine that can be run.
+
+    Raises:
+        TypeError: it cannot be awaited.
+        RuntimeError: it is a coroutine that has been awaited before.
+    """
+    if isinstance(awaitable, CoroutineType):
+        if awaitable.cr_frame is None:
+            raise RuntimeError(
+                f"the coroutine {awaitable.__qualname__!r} has already ended: a coroutine "
+                "runs once, call its function again for a new one"
+            )
+        if awaitable.cr_running or awaitable.cr_suspended:
+            raise RuntimeError(
+                f"the coroutine {awaitable.__qualname__!r} has already been started by "
+                "somebody else: call its function again for a new one"
+            )
+        return awaitable
+    if isinstance(awaitable, Coroutine):
+        return awaitable
+    if inspect.isawaitable(awaitable):
+
+        async def wait_for_it() -> Any:
+            return await awaitable
+
+        return wait_for_it()
+    name = getattr(awaitable, "__qualname__", None) or repr(awaitable)
+    if inspect.iscoroutinefunction(awaitable):
+        raise TypeError(f"a coroutine is needed, not the async function {name}: call it, {name}()")
+    if callable(awaitable):
+        raise TypeError(
+            f"a coroutine is needed, not the function {name}: make it `async def` and call "
+            "it, or run it with spawn_blocking()"
+        )
+    raise TypeError(f"a coroutine or another awaitable is needed, not {name}")

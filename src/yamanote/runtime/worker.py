@@ -1,0 +1,397 @@
+"""A worker: its queues, its poll loop, and what it does without work.
+
+    asyncio's loop ──► turn(timeout) ──► fire the timers that are due
+                                     ──► run_tasks: poll up to `event_interval` tasks
+                                     ──► ran any?  look for I/O without waiting
+                                         else      search the others' queues,
+                                                   or sleep until I/O, a timer, a wake-up
+
+A worker is not a thread: one thread at a time drives it, the one that holds its
+`baton`. What is said below to be the worker's own is touched by that thread only.
+
+`queue`, `lifo` and `pinned` are worked on by the owner and, the first two, by thieves:
+each access is one method of a deque or list, which is atomic on every build. A thread
+that looks and then pops must expect to find nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from .baton import Baton
+from .compat import clear_current_task, swap_current_task
+from .here import here
+from .loop import WorkerLoop
+from .park import Park
+from .seat import Seat
+from .task import BUDGET, Task
+from .timer import TimerHeap
+
+if TYPE_CHECKING:
+    from .core import Core
+
+# How many tasks in a row may come from the LIFO slot, so that two tasks which wake each
+# other leave the rest their turn (Tokio's figure).
+_LIFO_LIMIT = 3
+
+# How many tasks in a row are polled of those that stay on the worker while roaming ones
+# wait, and the other way round. A task that joins many others is resumed once for a
+# slice of them, not for each one: a fan-out of 1,000 takes half the time.
+_SLICE = 30
+
+
+class Worker:
+    """One of a runtime's workers."""
+
+    def __init__(self, core: Core, index: int) -> None:
+        config = core.config
+        self.core = core
+        self.index = index
+        #: Runnable tasks that roam; others steal from its front.
+        self.queue: deque[Task[Any]] = deque()
+        #: The roaming task woken last, to be polled next: what it was sent is in the
+        #: cache. Others steal it only when all queues are empty.
+        self.lifo: list[Task[Any]] = []
+        #: Runnable tasks that stay on this worker.
+        self.pinned: deque[Task[Any]] = deque()
+        #: The live tasks that were spawned here: keeps them from being collected.
+        self.tasks: set[Any] = set()
+        self.timers = TimerHeap()
+        self.baton = Baton(self.unpark)
+        self.seat = Seat()
+        self.searching = False
+        self.callers = 0
+        self.drivers = 0
+
+        self.polls = 0
+        self.spawned = 0
+        self.steals = 0
+        self.parks = 0
+        self._busy = 0.0
+        self._busy_since = perf_counter()
+
+        self.closed = False
+        self.push_next = self._push_lifo if config.flavor == "multi_thread" else self.queue.append
+        self._event_interval = config.event_interval
+        self._global_interval = config.global_queue_interval
+        self._until_global = config.global_queue_interval
+        self._clock = core.clock
+        self.random = random.Random(None if config.seed is None else config.seed + index)
+        #: Holds an element while the driver sleeps; who pops it must wake the driver.
+        self._sleeping: list[None] = []
+        self._wake_end, self._sleep_end = socket.socketpair()
+        self._wake_end.setblocking(False)
+        self._sleep_end.setblocking(False)
+
+        self.loop = WorkerLoop(self)
+        self.poll_io = self.loop.poll_io
+        self.loop.add_reader(self._sleep_end, self._sleep_end.recv, 4096)
+
+    # Runnable tasks arrive.
+
+    def spawn(self, coro: Any, name: str | None, context: Context) -> Task[Any]:
+        """A new task, at the back of the queue. Only for the worker's own driver."""
+        core = self.core
+        task = core.new_task(coro, core, self.tasks, context, name)
+        self.tasks.add(task)
+        if core.closing:
+            task._cut_off()
+            return task
+        self.spawned += 1
+        self.queue.append(task)
+        idle = core.idle
+        if idle.sleepers and not idle.searching:
+            idle.notify()
+        return task
+
+    def push(self, task: Task[Any]) -> None:
+        """A pinned task is runnable; any thread may call it."""
+        self.pinned.append(task)
+        if self._sleeping:
+            self.unpark()
+
+    def _push_lifo(self, task: Task[Any]) -> None:
+        """A roaming task was woken by what runs here. Only for the worker's own driver."""
+        lifo = self.lifo
+        if lifo:
+            try:
+                displaced = lifo.pop()
+            except IndexError:
+                pass  # stolen
+            else:
+                self.queue.append(displaced)
+                idle = self.core.idle
+                if idle.sleepers and not idle.searching:
+                    idle.notify()
+        lifo.append(task)
+
+    def unpark(self) -> None:
+        """Wake the driver if it sleeps; any thread may call it."""
+        try:
+            self._sleeping.pop()
+        except IndexError:
+            return
+        try:
+            self._wake_end.send(b"\0")
+        except OSError:
+            pass  # full of wake-ups already, or closed
+
+    # The poll loop.
+
+    def run_tasks(self) -> bool:
+        """Poll runnable tasks, up to `event_interval`; whether there was any.
+
+        With LocalSets on this thread it is as many for each of them.
+        """
+        polls = self._poll_some(self.pinned)
+        for queue in self.seat.queues:
+            if queue:
+                polls += self._poll_some(queue)
+        self.polls += polls
+        return polls > 0
+
+    def _poll_some(self, stay: deque[Task[Any]]) -> int:
+        polls = 0
+        limit = self._event_interval
+        while polls < limit:
+            if self._until_global <= 0:
+                self._until_global = self._global_interval
+                self._take_injected(1)
+            elif not stay and not self.queue and not self.lifo and not self._take_injected():
+                break
+            polled = self._poll(stay, min(limit - polls, self._until_global))
+            self._until_global -= polled
+            polls += polled
+        return polls
+
+    def _poll(self, stay: deque[Task[Any]], limit: int) -> int:
+        """Poll tasks from the LIFO slot, and from `stay` (those that stay here) and the
+        roaming `queue` in turns, until all are empty or `limit` have been polled; returns
+        how many."""
+        core = self.core
+        loop = self.loop
+        lifo = self.lifo
+        queue = self.queue
+        source, other = stay, queue
+        polls = lifo_polls = 0
+        turn_ends = _SLICE
+        current: Task[Any] | None = None
+        while polls < limit:
+            try:
+                if lifo and lifo_polls < _LIFO_LIMIT:
+                    task = lifo.pop()
+                    lifo_polls += 1
+                else:
+                    lifo_polls = 0
+                    if not source or polls >= turn_ends:
+                        if other:
+                            source, other = other, source
+                        elif lifo:
+                            continue
+                        elif not source:
+                            break
+                        turn_ends = polls + _SLICE
+                    task = source.popleft()
+            except IndexError:
+                continue  # stolen
+            polls += 1
+            if task is not current:
+                swap_current_task(loop, task)
+                current = task
+            task._budget = BUDGET
+            try:
+                if task._must_cancel:
+                    yielded = task._poll_cancelled()
+                else:
+                    yielded = task._context.run(task._send, None)  # type: ignore[union-attr, arg-type]
+            except StopIteration as stop:
+                task._returned(stop.value)
+            except BaseException as error:
+                task._raised(error)
+                core.panicked(error)
+            else:
+                # The one place that decides what a yielded value means.
+                if yielded is None:
+                    turn_ends = 0  # a yield gives the others their turn
+                    if task._home is core:
+                        queue.append(task)
+                    elif task._home is self:
+                        self.pinned.append(task)
+                    else:
+                        task._home.push(task)
+                elif isinstance(yielded, Park):
+                    yielded._arm(task)
+                else:
+                    task._await_foreign(yielded)
+        if current is not None:
+            clear_current_task(loop)
+        return polls
+
+    # Without work.
+
+    def turn(self, timeout: float | None) -> Any:
+        """What the loop does instead of waiting for I/O: returns the events of I/O."""
+        if self.timers.heap:
+            self.timers.fire(self._clock.now())
+        if self.searching:
+            # Woken to search. The tasks found are run below.
+            self.core.idle.end_search(self, self._take_injected() or self._steal())
+        if self.run_tasks() or timeout == 0:
+            # Never wait after tasks have run: they may have queued callbacks.
+            return self.poll_io(0)
+        if self._search():
+            self.run_tasks()
+            return self.poll_io(0)
+        return self._sleep(timeout)
+
+    def _take_injected(self, most: int | None = None) -> bool:
+        """Move a fair share of the injection queue, or `most` tasks, to the own queue."""
+        injection = self.core.injection
+        waiting = len(injection)
+        if not waiting:
+            return False
+        share = waiting // len(self.core.workers) + 1
+        return self._move(injection, share if most is None else most) > 0
+
+    def _search(self) -> bool:
+        """Look for stealable tasks, if not too many others do."""
+        idle = self.core.idle
+        if not idle.start_search(self):
+            return False
+        found = self._steal()
+        if found:
+            idle.end_search(self, True)
+        return found
+
+    def _steal(self) -> bool:
+        """Take half of another worker's queue, trying all from a random one on."""
+        workers = self.core.workers
+        start = self.random.randrange(len(workers))
+        victims = [w for w in (*workers[start:], *workers[:start]) if w is not self]
+        for victim in victims:
+            taken = self._move(victim.queue, (len(victim.queue) + 1) // 2)
+            if taken:
+                self.steals += taken
+                return True
+        for victim in victims:
+            try:
+                self.queue.append(victim.lifo.pop())
+            except IndexError:
+                continue
+            self.steals += 1
+            return True
+        return False
+
+    def _move(self, source: deque[Task[Any]], count: int) -> int:
+        moved = 0
+        try:
+            while moved < count:
+                self.queue.append(source.popleft())
+                moved += 1
+        except IndexError:
+            pass  # others take from it too
+        return moved
+
+    def _sleep(self, timeout: float | None) -> Any:
+        """Wait for I/O, a timer or a wake-up, at the most `timeout` seconds."""
+        deadline = self.timers.next_deadline()
+        if deadline is not None:
+            wait = max(deadline - self._clock.now(), 0)
+            timeout = wait if timeout is None else min(wait, timeout)
+
+        core = self.core
+        last_searcher = core.idle.sleep(self)
+        self._sleeping.append(None)
+        # Announced; now look at everything once more, see idle.py.
+        if self._has_work() or (last_searcher and core.has_stealable(self)):
+            timeout = 0
+        elif self._clock.paused:
+            timeout = self._skip(timeout)
+        if timeout != 0:
+            self.parks += 1
+            for hook in core.on_park:
+                hook()
+        began = perf_counter()
+        self._busy += began - self._busy_since
+        try:
+            events = self.poll_io(timeout)
+        finally:
+            self._busy_since = perf_counter()
+            try:
+                self._sleeping.pop()
+            except IndexError:
+                pass  # the byte that woke us is read by the loop
+            core.idle.awake(self)
+        if timeout != 0:
+            for hook in core.on_unpark:
+                hook()
+        return events
+
+    def _has_work(self) -> bool:
+        core = self.core
+        return bool(
+            self.pinned
+            or self.lifo
+            or self.queue
+            or core.injection
+            or self.baton.wanted
+            or self.seat.has_work()
+            or core.stopped
+        )
+
+    def _skip(self, timeout: float | None) -> float | None:
+        """With a paused clock: go to the next timer at once, unless a blocking call runs."""
+        if timeout is None or self.core.pool.busy():
+            return None
+        self._clock.advance(timeout)
+        return 0
+
+    # Being driven.
+
+    def drive(self, seat: Seat, until: Callable[[], bool]) -> bool:
+        """Run on this thread, which holds the baton, until `until()` (True) or until
+        somebody with a better claim waits for the baton (False)."""
+        self.take(seat)
+        try:
+            while not until():
+                self.loop.run_once()
+                if self.baton.wanted:
+                    return until()
+            return True
+        finally:
+            if here.worker is self:
+                self.leave()
+
+    def take(self, seat: Seat) -> None:
+        """This thread, which holds the baton, is the worker's driver from here on."""
+        self.seat = seat
+        seat.worker = here.worker = self
+        here.seat = seat
+        self.loop.enter()
+
+    def leave(self) -> None:
+        """The opposite of `take`."""
+        self.loop.leave()
+        self.seat.worker = here.worker = None
+        here.seat = None
+
+    def busy_seconds(self) -> float:
+        """How long the worker has not slept, in seconds."""
+        if self._sleeping:
+            return self._busy
+        return self._busy + perf_counter() - self._busy_since
+
+    def close(self) -> None:
+        """End: nobody will drive this worker again. With the baton held."""
+        self.closed = True
+        self.baton.close()
+        self.loop.remove_reader(self._sleep_end)
+        self.loop.close()
+        self._sleep_end.close()
+        self._wake_end.close()

@@ -1,0 +1,38 @@
+"""Asynchronous green threads: what can be done with tasks.
+
+Tokio: `tokio::task`.
+"""
+
+from ..runtime.join import AbortHandle, Id, JoinError, JoinHandle
+from . import coop
+from .blocking import block_in_place, spawn_blocking
+from .combine import Selected, join, select, try_join
+from .coop import yield_now
+from .ids import id, try_id
+from .local import LocalEnterGuard, LocalSet, spawn_local
+from .local_key import AccessError, LocalKey
+from .spawn import Builder, spawn
+
+__all__ = [
+    "AbortHandle",
+    "AccessError",
+    "Builder",
+    "Id",
+    "JoinError",
+    "JoinHandle",
+    "LocalEnterGuard",
+    "LocalKey",
+    "LocalSet",
+    "Selected",
+    "block_in_place",
+    "coop",
+    "id",
+    "join",
+    "select",
+    "spawn",
+    "spawn_blocking",
+    "spawn_local",
+    "try_id",
+    "try_join",
+    "yield_now",
+]

@@ -1,0 +1,177 @@
+"""Awaiting several things at once inside one task.
+
+Tokio: `tokio::join!`, `try_join!`, `select!`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable
+from types import coroutine
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+from ..runtime.branches import Branch, Branches
+from ..runtime.core import close_coroutine
+from ..runtime.here import here
+from ..runtime.task import as_coroutine
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+
+
+class Selected(NamedTuple, Generic[T]):
+    """What `select` returns: which branch won, and its result.
+
+    `branch` is the keyword of a named branch, the index of a positional one.
+    """
+
+    branch: int | str
+    value: T
+
+
+@overload
+async def join(a: Awaitable[T1], /) -> tuple[T1]: ...
+@overload
+async def join(a: Awaitable[T1], b: Awaitable[T2], /) -> tuple[T1, T2]: ...
+@overload
+async def join(a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], /) -> tuple[T1, T2, T3]: ...
+@overload
+async def join(
+    a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], d: Awaitable[T4], /
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+async def join(*awaitables: Awaitable[T]) -> tuple[T, ...]: ...
+
+
+async def join(*awaitables: Any) -> tuple[Any, ...]:
+    """Await all of `awaitables` at the same time, inside this task.
+
+    All run to their end, also when one fails. They share the caller's contextvars and
+    task-locals and never run in parallel; for that, spawn them.
+
+    Returns:
+        The results, in the order of the arguments.
+
+    Raises:
+        Exception: what the first one to fail raised, when all have ended; what others
+            raised is logged.
+        TypeError, RuntimeError: an argument cannot be awaited, as for `spawn`.
+
+    Cancelling the caller cancels all and sees them end. Tokio: `tokio::join!`.
+    """
+    group = _group(awaitables, range(len(awaitables)))
+    failed: list[Branch] = []
+    await _run(group, lambda: _all_ended(group, failed))
+    return _results(group, failed)
+
+
+@overload
+async def try_join(a: Awaitable[T1], /) -> tuple[T1]: ...
+@overload
+async def try_join(a: Awaitable[T1], b: Awaitable[T2], /) -> tuple[T1, T2]: ...
+@overload
+async def try_join(
+    a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], /
+) -> tuple[T1, T2, T3]: ...
+@overload
+async def try_join(
+    a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], d: Awaitable[T4], /
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+async def try_join(*awaitables: Awaitable[T]) -> tuple[T, ...]: ...
+
+
+async def try_join(*awaitables: Any) -> tuple[Any, ...]:
+    """As `join`, but the first failure cancels the others and is raised when they have
+    ended.
+
+    Tokio: `tokio::try_join!`.
+    """
+    group = _group(awaitables, range(len(awaitables)))
+    failed: list[Branch] = []
+    await _run(group, lambda: _all_ended(group, failed) or bool(failed))
+    return _results(group, failed)
+
+
+async def select(*positional: Any, biased: bool = False, **named: Any) -> Selected[Any]:
+    """Await several things at the same time, inside this task, until the first one ends.
+
+        match await select(message=rx.recv(), tick=interval.tick()):
+            case ("message", value): ...
+
+    Args:
+        positional, named: the branches.
+        biased: poll them in the order given, so that of two that are ready at once the
+            first wins. By default the order is random, which is fair.
+
+    Returns:
+        Which branch ended first, and its result. The others have been cancelled and have
+        ended by then: one that is not cancel-safe may have lost something.
+
+    Raises:
+        Exception: what the winning branch raised. What the others raised while they were
+            cancelled is logged.
+        ValueError: there is no branch.
+        TypeError, RuntimeError: a branch cannot be awaited, as for `spawn`.
+
+    Cancelling the caller cancels all and sees them end. Tokio: `tokio::select!`.
+    """
+    branches: dict[int | str, Any] = dict(enumerate(positional))
+    branches.update(named)
+    if not branches:
+        raise ValueError("select() needs at least one branch: it would wait for ever")
+    order = list(range(len(branches)))
+    if not biased:
+        worker = here.worker
+        (random if worker is None else worker.random).shuffle(order)
+    group = _group(list(branches.values()), order)
+    won: list[Branch] = []
+
+    def has_winner() -> bool:
+        if not won:
+            won.extend(branch for branch in group.branches if branch._done)
+        return bool(won)
+
+    await _run(group, has_winner)
+    winner = won[0]
+    group.log_failures(but=winner)
+    error = winner.exception()
+    if error is not None:
+        raise error
+    return Selected(list(branches)[group.branches.index(winner)], winner._result)
+
+
+def _group(awaitables: Any, order: Any) -> Branches:
+    coros: list[Any] = []
+    try:
+        for awaitable in awaitables:
+            coros.append(as_coroutine(awaitable))
+    except BaseException:
+        for awaitable in (*coros, *awaitables):
+            close_coroutine(awaitable)
+        raise
+    return Branches(coros, list(order))
+
+
+@coroutine
+def _run(group: Branches, until: Any) -> Any:
+    yield from group.run(until)
+
+
+def _all_ended(group: Branches, failed: list[Branch]) -> bool:
+    for branch in group.branches:
+        if branch._done and branch._failure is not None and branch not in failed:
+            failed.append(branch)
+    return not group.tasks
+
+
+def _results(group: Branches, failed: list[Branch]) -> tuple[Any, ...]:
+    if failed:
+        group.log_failures(but=failed[0])
+        error = failed[0].exception()
+        assert error is not None
+        raise error
+    return tuple([branch._result for branch in group.branches])

@@ -1,0 +1,83 @@
+"""Cooperative scheduling: giving others a turn.
+
+Every awaitable of Yamanote that is ready at once takes one from the task's budget, which
+each poll of the task renews; when it is used up the await yields. So a loop of awaits
+that never have to wait does not starve the other tasks.
+
+Tokio: `task::coop`, `task::yield_now`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine, Generator
+from types import coroutine
+from typing import Any, TypeVar
+
+from ..runtime.compat import current_task
+from ..runtime.task import UNCONSTRAINED, Task
+
+T = TypeVar("T")
+
+
+@coroutine
+def yield_now() -> Generator[None, None, None]:
+    """Give the other tasks a turn.
+
+    The task goes to the back of its worker's queue. Cancel-safe. It works in asyncio
+    tasks too. Tokio: `task::yield_now`.
+    """
+    yield
+
+
+@coroutine
+def consume_budget() -> Generator[None, None, None]:
+    """Take one from the task's budget, and yield if none is left.
+
+    For loops of long computations. Outside of a Yamanote task it does nothing.
+    Cancel-safe. Tokio: `task::coop::consume_budget`.
+    """
+    task = current_task()
+    if isinstance(task, Task):
+        if task._out_of_budget():
+            yield
+        task._budget -= 1
+
+
+def has_budget_remaining() -> bool:
+    """Whether an await that is ready at once would go on without yielding.
+
+    True outside of a Yamanote task. Tokio: `task::coop::has_budget_remaining`.
+    """
+    task = current_task()
+    return not isinstance(task, Task) or not task._out_of_budget()
+
+
+async def unconstrained(coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    """Await `coro` without regard to the budget.
+
+    The other tasks of the worker wait until it really has to. Tokio:
+    `task::coop::unconstrained`.
+    """
+    task = current_task()
+    if not isinstance(task, Task):
+        return await coro
+    locals = task._locals
+    if locals is None:
+        locals = task._locals = {}
+    locals[UNCONSTRAINED] = locals.get(UNCONSTRAINED, 0) + 1
+    try:
+        return await coro
+    finally:
+        locals[UNCONSTRAINED] -= 1
+        if not locals[UNCONSTRAINED]:
+            del locals[UNCONSTRAINED]
+
+
+async def cooperative(coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    """Await `coro`, taking one from the task's budget for it.
+
+    For awaitables of other libraries, which know nothing of the budget. Tokio:
+    `task::coop::cooperative`.
+    """
+    await consume_budget()
+    return await coro

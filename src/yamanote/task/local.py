@@ -1,0 +1,265 @@
+"""Tasks that stay on one thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Awaitable, Coroutine, Generator
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar, final
+
+from ..runtime.compat import current_task
+from ..runtime.core import close_coroutine
+from ..runtime.here import here
+from ..runtime.join import JoinHandle
+from ..runtime.park import Park, Token
+from ..runtime.task import Task, as_coroutine
+
+if TYPE_CHECKING:
+    from ..runtime.runtime import Runtime
+    from ..runtime.seat import Seat
+
+T = TypeVar("T")
+
+
+class _LocalQueue:
+    """The home of a LocalSet's tasks.
+
+    It is apart from the LocalSet because the tasks refer to it, and dropping the LocalSet
+    shall cancel them.
+    """
+
+    bound_to_thread = True
+
+    def __init__(self) -> None:
+        self.queue: deque[Task[Any]] = deque()
+        self.tasks: set[Any] = set()
+        self.closed = False
+        #: The thread that the tasks run on, from the first time that they do.
+        self.thread: int | None = None
+        self.seat: Seat | None = None
+        self.depth = 0
+
+    def push(self, task: Task[Any]) -> None:
+        """A task of the set is runnable; any thread may call it."""
+        self.queue.append(task)
+        seat = self.seat
+        if seat is not None:
+            seat.notice()
+
+    def spawn(self, coro: Any, name: str | None) -> Task[Any]:
+        core = here.core
+        new_task = Task if core is None else core.new_task
+        task: Task[Any] = new_task(as_coroutine(coro), self, self.tasks, copy_context(), name)
+        self.tasks.add(task)
+        if self.closed:
+            task._cut_off()
+        else:
+            self.push(task)
+        return task
+
+    def enter(self) -> None:
+        """Let the tasks run on this thread, which drives a worker."""
+        seat = here.seat
+        if seat is None:
+            raise RuntimeError("a LocalSet runs inside a Yamanote task, or by its block_on()")
+        thread = threading.get_ident()
+        if self.thread is None:
+            self.thread = thread
+        elif self.thread != thread:
+            raise RuntimeError(
+                "this LocalSet has run on another thread, which its tasks cannot leave"
+            )
+        if self.depth == 0:
+            self.seat = seat
+            seat.queues.append(self.queue)
+        self.depth += 1
+
+    def exit(self) -> None:
+        """Undo one `enter`."""
+        self.depth -= 1
+        if self.depth == 0:
+            seat, self.seat = self.seat, None
+            if seat is not None:
+                # Not remove(): queues are equal when what they hold is.
+                seat.queues[:] = [queue for queue in seat.queues if queue is not self.queue]
+
+    def close(self) -> None:
+        self.closed = True
+        for task in self.tasks.copy():
+            task._cut_off()
+        self.queue.clear()
+
+
+@final
+class LocalSet:
+    """A set of tasks that run on one thread and never leave it.
+
+        local = LocalSet()
+        await local.run_until(main())      # main() may call spawn_local()
+
+    The tasks run while the set is driven: inside `run_until`, `block_on`, or while it is
+    awaited (which waits for all of them). The task that drives it stays on the thread too.
+    While another task blocks the thread in place, they wait. Closing or dropping the set
+    cancels its tasks.
+
+    To be used on one thread, except for waking and aborting its tasks. Tokio:
+    `task::LocalSet`.
+    """
+
+    __slots__ = ("__weakref__", "_local")
+
+    def __init__(self) -> None:
+        self._local = _LocalQueue()
+
+    def spawn_local(
+        self, coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
+    ) -> JoinHandle[T]:
+        """Start a task of this set. It runs when the set is driven.
+
+        Raises:
+            TypeError, RuntimeError: as `spawn`.
+        """
+        return self._local.spawn(coro, name)
+
+    async def run_until(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+        """Await `coro` in the calling task, and run the set's tasks meanwhile.
+
+        The tasks that are left when it has ended wait for the set to be driven again.
+
+        Raises:
+            RuntimeError: not inside a Yamanote task, or on another thread than before.
+        """
+        local = self._local
+        task = current_task()
+        if not isinstance(task, Task):
+            close_coroutine(coro)
+            raise RuntimeError("LocalSet.run_until() needs a Yamanote task to run in")
+        home = task._home
+        if getattr(home, "bound_to_thread", False) and home.seat is not here.seat:
+            close_coroutine(coro)
+            raise RuntimeError("this task is bound to another thread")
+        try:
+            local.enter()
+        except RuntimeError:
+            close_coroutine(coro)
+            raise
+        task._home = local
+        try:
+            return await coro
+        finally:
+            local.exit()
+            worker = here.worker
+            # Its asyncio objects, if it has any, belong to this worker.
+            task._home = home if getattr(home, "bound_to_thread", False) else worker
+
+    def block_on(self, runtime: Runtime, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+        """Run `coro` to its end on `runtime` and this thread, with the set's tasks.
+
+        Raises:
+            RuntimeError: as `Runtime.block_on`.
+        """
+        return runtime.block_on(self.run_until(coro))
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Run the set's tasks until all have ended, in whatever way."""
+        return self.run_until(self._all_ended()).__await__()
+
+    async def _all_ended(self) -> None:
+        tasks = self._local.tasks
+        while tasks:
+            try:
+                task = next(iter(tasks))
+            except (StopIteration, RuntimeError):
+                continue
+            await Ended(task)
+
+    def enter(self) -> LocalEnterGuard:
+        """A context manager inside which `spawn_local` uses this set, without running it."""
+        return LocalEnterGuard(self)
+
+    def close(self) -> None:
+        """Cancel the set's tasks. Spawning onto it gives cancelled handles from now on.
+
+        A task is given its CancelledError; what it would still await in its `finally`
+        blocks is not waited for.
+        """
+        self._local.close()
+
+    def __del__(self) -> None:
+        local = getattr(self, "_local", None)
+        if local is not None and local.tasks:
+            local.close()
+
+    def __repr__(self) -> str:
+        return f"<LocalSet of {len(self._local.tasks)} tasks>"
+
+
+@final
+class LocalEnterGuard:
+    """Inside this context manager `spawn_local` spawns onto the set.
+
+    Tokio: `task::LocalEnterGuard`.
+    """
+
+    __slots__ = ("_outer", "_set")
+
+    def __init__(self, local_set: LocalSet) -> None:
+        self._set = local_set
+        self._outer: list[Any] = []
+
+    def __enter__(self) -> LocalSet:
+        self._outer.append(here.local_set)
+        here.local_set = self._set._local
+        return self._set
+
+    def __exit__(self, *_: object) -> None:
+        here.local_set = self._outer.pop()
+
+
+class Ended(Park):
+    """Waits for a task's end without asking how it ended."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: JoinHandle[Any]) -> None:
+        self._task = task
+
+    def _register(self, token: Token) -> bool:
+        return self._task._register(token)
+
+    def _unregister(self, token: Token) -> None:
+        self._task._unregister(token)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self._task.is_finished():
+            yield from self._wait()
+
+
+def spawn_local(
+    coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
+) -> JoinHandle[T]:
+    """Start a task on the LocalSet that the caller runs in; it stays on this thread.
+
+    Args:
+        coro: a coroutine, or any awaitable.
+        name: for logs and debuggers; `task-N` by default.
+
+    Raises:
+        RuntimeError: not inside a LocalSet, nor inside its `enter()`.
+        TypeError: as `spawn`.
+
+    Tokio: `task::spawn_local`.
+    """
+    local = here.local_set
+    if local is None:
+        home = getattr(current_task(), "_home", None)
+        local = getattr(home, "local", home)
+        if not isinstance(local, _LocalQueue):
+            close_coroutine(coro)
+            raise RuntimeError(
+                "spawn_local() works inside a LocalSet only: use LocalSet.run_until() or "
+                "LocalSet.enter() around it"
+            )
+    task: JoinHandle[T] = local.spawn(coro, name)
+    return task

@@ -1,0 +1,118 @@
+"""Starting tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
+
+from ..runtime.core import close_coroutine
+from ..runtime.here import current_core, here
+from ..runtime.join import JoinHandle
+from ..runtime.task import as_coroutine
+from .local import LocalSet, spawn_local
+
+if TYPE_CHECKING:
+    from ..runtime.handle import Handle
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def spawn(
+    coro: Coroutine[Any, Any, T] | Awaitable[T],
+    *,
+    name: str | None = None,
+    context: Context | None = None,
+) -> JoinHandle[T]:
+    """Start a task. It runs at once, whether or not its handle is awaited.
+
+    The task may run on any worker, and move: what it shares with others must be
+    thread-safe. Once it awaits something of asyncio it stays on its worker.
+
+    Args:
+        coro: a coroutine, or any awaitable.
+        name: for logs and debuggers; `task-N` by default.
+        context: the contextvars it runs in; by default a copy of the caller's.
+
+    Returns:
+        The handle, which gives the result when awaited. Dropping it detaches the task.
+        On a runtime that shuts down, the handle of a task that is cancelled already.
+
+    Raises:
+        TypeError: `coro` cannot be awaited, an async function that was not called, say.
+        RuntimeError: the coroutine has been awaited before, or there is no runtime here.
+
+    Thread-safe: on a thread of the blocking pool, and inside `Runtime.enter()`, it spawns
+    onto that runtime. Tokio: `task::spawn`.
+    """
+    worker = here.worker
+    if worker is None:
+        return _spawn_outside(coro, name, context)
+    # Looking at cr_frame costs 60 ns, and turns a puzzle at the first poll into an
+    # error at the line that made it.
+    if type(coro) is not CoroutineType or coro.cr_frame is None or coro.cr_suspended:
+        coro = as_coroutine(coro)
+    return worker.spawn(coro, name, copy_context() if context is None else context)
+
+
+def _spawn_outside(coro: Any, name: str | None, context: Context | None) -> JoinHandle[Any]:
+    coro = as_coroutine(coro)
+    try:
+        core = current_core()
+    except RuntimeError:
+        close_coroutine(coro)
+        raise
+    return core.spawn(coro, name, context)
+
+
+@final
+class Builder:
+    """Starts tasks with more to say about them.
+
+        Builder(name="reader").spawn(read())
+
+    Tokio: `task::Builder`.
+    """
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
+
+    def name(self, name: str) -> Builder:
+        """A builder that gives this name."""
+        return Builder(name)
+
+    def spawn(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> JoinHandle[T]:
+        """As `spawn`."""
+        return spawn(coro, name=self._name)
+
+    def spawn_on(
+        self, coro: Coroutine[Any, Any, T] | Awaitable[T], handle: Handle
+    ) -> JoinHandle[T]:
+        """As `Handle.spawn`."""
+        return handle.spawn(coro, name=self._name)
+
+    def spawn_local(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> JoinHandle[T]:
+        """As `spawn_local`."""
+        return spawn_local(coro, name=self._name)
+
+    def spawn_local_on(
+        self, coro: Coroutine[Any, Any, T] | Awaitable[T], local_set: LocalSet
+    ) -> JoinHandle[T]:
+        """As `LocalSet.spawn_local`."""
+        return local_set.spawn_local(coro, name=self._name)
+
+    def spawn_blocking(
+        self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> JoinHandle[T]:
+        """As `spawn_blocking`."""
+        return current_core().pool.spawn(copy_context(), self._name, func, *args, **kwargs)
+
+    def spawn_blocking_on(
+        self, handle: Handle, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> JoinHandle[T]:
+        """As `Handle.spawn_blocking`."""
+        return handle._core.pool.spawn(copy_context(), self._name, func, *args, **kwargs)

@@ -1,0 +1,151 @@
+"""Limiting how long something may take."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Coroutine
+from types import TracebackType
+from typing import Any, TypeVar, final, overload
+
+from ..runtime.compat import current_task
+from ..runtime.here import here
+from ..runtime.park import NO_TOKEN, Token, Waiter
+from ..runtime.task import Task
+from .instant import now
+
+T = TypeVar("T")
+
+
+class Elapsed(TimeoutError):
+    """The time was over before the thing was done.
+
+    Tokio: `time::error::Elapsed`.
+    """
+
+
+@final
+class Timeout(Waiter):
+    """Cancels what runs inside `async with` when the deadline passes, and raises Elapsed.
+
+    Tokio: `time::Timeout`.
+    """
+
+    __slots__ = ("_cancelling", "_lock", "_native", "_task", "_token", "deadline", "expired")
+
+    _must_cancel = False
+
+    def __init__(self, deadline: float | None) -> None:
+        #: When, in seconds of `time.now()`; None for never.
+        self.deadline = deadline
+        #: Whether the deadline has passed before the end.
+        self.expired = False
+        self._token: Token = NO_TOKEN
+        self._task: Task[Any] | None = None
+        self._native: asyncio.Timeout | None = None
+        self._cancelling = 0
+        # The timer may fire on another worker than the one on which the task goes on.
+        self._lock = threading.Lock()
+
+    @property
+    def _home(self) -> Timeout:
+        return self
+
+    def push(self, _: Timeout) -> None:
+        with self._lock:
+            task = self._task
+            if task is not None:
+                self.expired = True
+                task.cancel()
+
+    async def __aenter__(self) -> Timeout:
+        task = current_task()
+        worker = here.worker
+        if not isinstance(task, Task) or worker is None:
+            loop = asyncio.get_running_loop()
+            when = None if self.deadline is None else loop.time() + self.deadline - now()
+            self._native = asyncio.timeout_at(when)
+            await self._native.__aenter__()
+            return self
+        if self._task is not None:
+            raise RuntimeError("this timeout is in use: make a new one for each `async with`")
+        self._task = task
+        self._cancelling = task.cancelling()
+        if self.deadline is not None:
+            self._token = [self]
+            worker.timers.push(self.deadline, self._token)
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        native, self._native = self._native, None
+        if native is not None:
+            try:
+                await native.__aexit__(error_type, error, traceback)
+            except TimeoutError as timed_out:
+                self.expired = True
+                raise Elapsed("the deadline has passed") from timed_out.__cause__
+            return
+        with self._lock:
+            task, self._task = self._task, None
+        self._token.clear()
+        assert task is not None
+        if (
+            self.expired
+            and task.uncancel() <= self._cancelling
+            and error_type is not None
+            and issubclass(error_type, asyncio.CancelledError)
+        ):
+            raise Elapsed("the deadline has passed") from error
+
+
+@overload
+def timeout(seconds: float | None) -> Timeout: ...
+@overload
+def timeout(seconds: float | None, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> Awaitable[T]: ...
+
+
+def timeout(seconds: float | None, coro: Any = None) -> Any:
+    """Limit something to `seconds`, None for no limit.
+
+        async with timeout(1.5):
+            ...
+        value = await timeout(1.5, coro)
+
+    When the time is over, what runs is cancelled, and Elapsed, a TimeoutError, is raised
+    once it has ended.
+
+    Returns:
+        With `coro`, an awaitable of its result; without, an async context manager.
+
+    Raises:
+        Elapsed: from the await or the end of the `async with`.
+
+    Tokio: `time::timeout`.
+    """
+    return timeout_at(None if seconds is None else now() + seconds, coro)
+
+
+@overload
+def timeout_at(deadline: float | None) -> Timeout: ...
+@overload
+def timeout_at(
+    deadline: float | None, coro: Coroutine[Any, Any, T] | Awaitable[T]
+) -> Awaitable[T]: ...
+
+
+def timeout_at(deadline: float | None, coro: Any = None) -> Any:
+    """As `timeout`, with a deadline in seconds of `time.now()`.
+
+    Tokio: `time::timeout_at`.
+    """
+    return Timeout(deadline) if coro is None else _limited(deadline, coro)
+
+
+async def _limited(deadline: float | None, coro: Awaitable[T]) -> T:
+    async with Timeout(deadline):
+        return await coro

@@ -1,12 +1,14 @@
 """Yamanote: Tokio's task system for Python."""
 
 from . import runtime as runtime
+from . import sync as sync
 from . import task as task
 from . import time as time
 from .runtime import Handle, Runtime, main, run
 from .task import (
     JoinError,
     JoinHandle,
+    JoinSet,
     LocalKey,
     LocalSet,
     block_in_place,
@@ -25,6 +27,7 @@ __all__ = [
     "Handle",
     "JoinError",
     "JoinHandle",
+    "JoinSet",
     "LocalKey",
     "LocalSet",
     "Runtime",

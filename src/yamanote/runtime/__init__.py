@@ -4,13 +4,14 @@ Tokio: `tokio::runtime`.
 """
 
 from .config import Config, RuntimeConfig
-from .handle import Handle
+from .handle import EnterGuard, Handle
 from .hooks import TaskMeta
 from .metrics import RuntimeMetrics, WorkerMetrics
 from .runtime import Runtime, main, run
 
 __all__ = [
     "Config",
+    "EnterGuard",
     "Handle",
     "Runtime",
     "RuntimeConfig",

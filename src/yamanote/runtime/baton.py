@@ -13,6 +13,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from .park import lock_timeout
+
 BACKGROUND, CALLER, RETURNING = 1, 2, 3
 
 
@@ -62,7 +64,7 @@ class Baton:
         """Block until the baton is here; False after `timeout` seconds, or when the
         worker is closed or the ticket was given back."""
         try:
-            ticket.lock.acquire(timeout=-1 if timeout is None else max(timeout, 0))
+            ticket.lock.acquire(timeout=lock_timeout(timeout))
         except BaseException:  # Ctrl-C
             self.give_back(ticket)
             if ticket.granted:
@@ -95,16 +97,12 @@ class Baton:
             self.rank = rank
             self._settle()
 
-    def release(self) -> None:
-        """Pass the baton on, or lay it down."""
+    def release(self) -> bool:
+        """Pass the baton on, or lay it down; whether somebody has it now."""
         with self._lock:
             self.rank = 0
             self._settle()
-
-    def has_waiters(self) -> bool:
-        """Whether anyone would take over."""
-        with self._lock:
-            return bool(self._queue)
+            return self.rank != 0
 
     def close(self) -> None:
         """Send all who wait away: the worker will not be driven again."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .here import here
 from .join import JoinHandle
+from .park import lock_timeout
 
 if TYPE_CHECKING:
     from .core import Core
@@ -140,9 +141,7 @@ class BlockingPool:
                 if self._idle:
                     self._idle.pop().release()
                 elif len(self._threads) < self._most:
-                    thread = threading.Thread(
-                        target=self._work, name=self._core.thread_name(), daemon=True
-                    )
+                    thread = threading.Thread(target=self._work, daemon=True)
                     self._threads.add(thread)
                     try:
                         thread.start()
@@ -167,6 +166,7 @@ class BlockingPool:
                 with self._lock:
                     self._running.discard(task)
                 del task  # its result is not this thread's to keep
+                self._core.blocking_call_ended()
         finally:
             self._core.thread_stopped()
             with self._lock:
@@ -183,7 +183,7 @@ class BlockingPool:
                 if self._closed:
                     return None
                 self._idle.append(turn)
-            if turn.acquire(timeout=self._keep_alive):
+            if turn.acquire(timeout=lock_timeout(self._keep_alive)):
                 continue
             with self._lock:
                 if turn in self._idle:

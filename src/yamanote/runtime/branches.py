@@ -16,10 +16,7 @@ from typing import Any
 from .compat import current_task, swap_current_task
 from .join import logger
 from .park import Park, Token, wake
-from .task import BUDGET, Task
-
-# How many polls the group makes before it lets other tasks have a turn.
-_TURN = 32
+from .task import BUDGET, Task, new_task
 
 
 class Branch(Task[Any]):
@@ -81,11 +78,11 @@ class Branches(Park):
         #: The branches that have not ended.
         self.tasks: set[Any] = set()
         self._waiting: list[Token] = []
-        context = getattr(self.caller, "_context", None)
+        context: Any = getattr(self.caller, "_context", None)
         locals = getattr(self.caller, "_locals", None)
-        self.branches: list[Branch] = []
+        self.branches: list[Any] = []
         for coro in coros:
-            branch = Branch(coro, self, self.tasks, context)  # type: ignore[arg-type]
+            branch = new_task(coro, self, self.tasks, context, None, Branch)
             branch._locals = dict(locals) if locals else None
             self.branches.append(branch)
             self.tasks.add(branch)
@@ -147,29 +144,31 @@ class Branches(Park):
                 # Closed by force: nobody will poll the branches any more.
                 for branch in self.branches:
                     branch._cut_off()
+                while self._ready:
+                    self._ready.popleft()._close()
                 raise
 
     def _poll_all(self, until: Callable[[], bool]) -> Generator[Any, None, None]:
         ready = self._ready
-        caller = self.caller
-        polls = 0
         while not until():
             if not ready:
                 yield from self._wait()
-                polls = 0
-                continue
-            if polls >= _TURN:
+            for _ in range(len(ready)):
+                self._poll(ready.popleft())
+                if until():
+                    return
+            if ready:
+                # A branch has yielded, or woken another one: the other tasks come first.
                 yield None
-                polls = 0
-            branch = ready.popleft()
-            polls += 1
-            branch._budget = BUDGET
-            loop = asyncio.get_running_loop()
-            swap_current_task(loop, branch)
-            try:
-                branch._poll()
-            finally:
-                swap_current_task(loop, caller)
+
+    def _poll(self, branch: Branch) -> None:
+        branch._budget = BUDGET
+        loop = asyncio.get_running_loop()
+        swap_current_task(loop, branch)
+        try:
+            branch._poll()
+        finally:
+            swap_current_task(loop, self.caller)
 
     def log_failures(self, but: Branch | None) -> None:
         """Log what else went wrong; one failure only can be raised."""

@@ -25,6 +25,6 @@ class Clock:
     def _paused_now(self) -> float:
         return self._elapsed
 
-    def advance(self, seconds: float) -> None:
+    def advance_to(self, instant: float) -> None:
         """Move the paused clock forward."""
-        self._elapsed += seconds
+        self._elapsed = max(self._elapsed, instant)

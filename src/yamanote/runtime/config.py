@@ -19,6 +19,7 @@ class RuntimeConfig(TypedDict, total=False):
 
     flavor: Literal["multi_thread", "current_thread"]
     worker_threads: int | None
+    name: str | None
     max_blocking_threads: int
     thread_keep_alive: float
     thread_name: str | Callable[[], str]
@@ -46,6 +47,7 @@ class Config:
     worker_threads: the number of workers. By default YAMANOTE_WORKER_THREADS, or else
         the CPUs this process may use on a free-threaded build, and 1 on a build with a
         GIL, where more threads cannot run Python at once.
+    name: what the runtime is called, for logs and `Handle.name`.
     max_blocking_threads: the most threads that `spawn_blocking` uses at once.
     thread_keep_alive: after how many seconds without work such a thread ends.
     thread_name: what the runtime's threads are called, with a number appended; or a
@@ -65,6 +67,7 @@ class Config:
 
     flavor: str = "multi_thread"
     worker_threads: int | None = None
+    name: str | None = None
     max_blocking_threads: int = 512
     thread_keep_alive: float = 10.0
     thread_name: str | Callable[[], str] = "yamanote-worker"
@@ -89,6 +92,8 @@ class Config:
             _whole("worker_threads", self.worker_threads)
         for name in ("max_blocking_threads", "event_interval", "global_queue_interval"):
             _whole(name, getattr(self, name))
+        if self.name is not None and not (isinstance(self.name, str) and self.name.strip()):
+            raise ValueError(f"name must be a str that is not blank, not {self.name!r}")
         keep_alive = self.thread_keep_alive
         if not _is_number(keep_alive) or not keep_alive >= 0:
             raise ValueError(f"thread_keep_alive must be seconds, 0 or more, not {keep_alive!r}")

@@ -28,36 +28,16 @@ from .hooks import TaskHooks, call_hook
 from .idle import Idle
 from .join import logger
 from .metrics import RuntimeMetrics, WorkerMetrics
-from .park import Waiter
+from .park import Callback
 from .seat import Seat
-from .task import Task, as_coroutine
-from .worker import Worker
+from .task import Task, as_coroutine, new_task
+from .worker import Worker, WorkerClosed, close_all
 
 if TYPE_CHECKING:
     from .config import Config
     from .interrupt import Interrupts
 
 T = TypeVar("T")
-
-
-class WorkerClosed(BaseException):
-    """Raised out of a `block_in_place` that outlived its runtime: there is no worker left
-    to go on with, so the thread has to leave the task, which was cut off before."""
-
-
-class _Nudge(Waiter):
-    """A timer that does nothing but end the worker's sleep."""
-
-    __slots__ = ()
-
-    _must_cancel = False
-
-    @property
-    def _home(self) -> _Nudge:
-        return self
-
-    def push(self, _: _Nudge) -> None:
-        pass
 
 
 class Core:
@@ -73,15 +53,16 @@ class Core:
         self.closing = False
         self.stopped = False
         self.failure: BaseException | None = None
-        self.on_park = _hooks(config.on_thread_park)
-        self.on_unpark = _hooks(config.on_thread_unpark)
+        self.on_park = config.on_thread_park
+        self.on_unpark = config.on_thread_unpark
         self._lock = threading.Lock()
         self._started = False
         self._shutting_down = False
+        self._cancelled_all = False
         self._spawned_outside = 0
         self._threads: set[threading.Thread] = set()
         self._thread_numbers = itertools.count()
-        self.new_task: Callable[..., Task[Any]] = Task
+        self.new_task: Callable[..., Task[Any]] = new_task
         task_hooks = (
             config.on_task_spawn,
             config.on_task_terminate,
@@ -114,6 +95,7 @@ class Core:
         self.tasks.add(task)
         if self.closing:
             task._cut_off()
+            task._close()
             return task
         with self._lock:
             self._spawned_outside += 1
@@ -121,7 +103,7 @@ class Core:
             self._start()
         self._inject(task)
         if self.stopped:
-            task._cut_off()
+            close_all(self.injection.popleft)
         return task
 
     def push(self, task: Task[Any]) -> None:
@@ -170,13 +152,15 @@ class Core:
 
     # Threads.
 
-    def thread_name(self) -> str:
-        """A name for a new thread."""
+    def _thread_name(self) -> str:
         name = self.config.thread_name
         return name() if callable(name) else f"{name}-{next(self._thread_numbers)}"
 
     def thread_started(self) -> None:
         """To be called on each thread of the runtime's own, first."""
+        # Named here, because the name may come from a function of the user's, which is
+        # not to be called with a lock held.
+        threading.current_thread().name = self._thread_name()
         if self.config.on_thread_start is not None:
             call_hook(self.config.on_thread_start)
 
@@ -200,60 +184,59 @@ class Core:
                     self._add_driver(worker)
 
     def _add_driver(self, worker: Worker) -> None:
+        thread = threading.Thread(target=self._drive, args=(worker,), daemon=True)
         with self._lock:
             if self.stopped:
                 return
-            worker.drivers += 1
-            thread = threading.Thread(
-                target=self._drive, args=(worker,), name=self.thread_name(), daemon=True
-            )
+            thread.start()
             self._threads.add(thread)
-        thread.start()
 
     def hand_over(self, worker: Worker, seat: Seat) -> None:
         """Give up a worker that must go on without this thread."""
-        if self.config.flavor == "multi_thread" and not worker.baton.has_waiters():
+        if not seat.give_way() and self.config.flavor == "multi_thread":
             self._add_driver(worker)
-        seat.give_way()
 
     def _drive(self, worker: Worker) -> None:
         """A thread that drives `worker` whenever nobody else does.
 
-        The first one stays until the end; the others, made for `block_in_place`, leave
-        when they have not been needed for the keep-alive time.
+        It leaves when it has not been needed for the keep-alive time: whoever gives the
+        worker up and finds nobody waiting for it makes a new thread.
         """
         here.core = self
         self.thread_started()
-        seat = Seat()
-        keep_alive = self.config.thread_keep_alive
-        try:
-            while not worker.closed:
-                if seat.wait_for(worker, BACKGROUND, keep_alive):
-                    if worker.drive(seat, self._background_done):
-                        self._wind_down(worker, None)
-                    else:
-                        seat.give_way()
-                elif self._dismiss(worker, seat):
-                    return
-            self._dismiss(worker, seat)
-        except WorkerClosed:
-            self._dismiss(worker, seat)
-        finally:
-            self.thread_stopped()
-
-    def _dismiss(self, worker: Worker, seat: Seat) -> bool:
-        """Whether the calling driver may leave its worker, which it has done then."""
+        seat = Seat.of_this_thread()
+        seat.present = True
+        # Tasks that only this thread may run are a reason to stay.
+        while seat.wait_for(
+            worker, BACKGROUND, None if seat.queues else self.config.thread_keep_alive
+        ):
+            try:
+                if worker.drive(seat, self._background_done):
+                    self._wind_down(worker, None)
+                    break
+            except WorkerClosed:
+                break
+            except BaseException as error:
+                # SystemExit from an asyncio callback, say: it stops the runtime, and this
+                # thread goes on so that it can be shut down.
+                if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    logger.critical("internal error of the runtime", exc_info=error)
+                self._fail(error)
+            seat.give_way()
+        seat.present = False
         with self._lock:
-            if not worker.closed and (worker.drivers == 1 or seat.queues):
-                return False
-            worker.drivers -= 1
             self._threads.discard(threading.current_thread())
-            return True
+        self.thread_stopped()
 
     def _background_done(self) -> bool:
         if self.closing and not self.stopped and self._quiet():
             self.workers[0].unpark()  # who shuts down waits for this
         return self.stopped
+
+    def blocking_call_ended(self) -> None:
+        """A paused clock stands while calls run: it may go on now."""
+        if self.clock.paused:
+            self.workers[0].unpark()
 
     # block_on
 
@@ -274,28 +257,40 @@ class Core:
             worker.callers += 1
         main = self.new_task(coro, worker, self.tasks, contextvars.copy_context(), "main")
         self.tasks.add(main)
+        if stay:
+            # The shutdown begins with main's end, not with this thread's: that may be held
+            # up by another task, which blocks it in place until it is cancelled.
+            main._waiters.append([Callback(self._close)])
         if interrupts is not None:
-            interrupts.main = main
+            interrupts.watch(main, worker)
         outer, here.core = here.core, self
-        seat = Seat()
+        seat = Seat.of_this_thread()
+        seat.present = True
         try:
             worker.push(main)
-            if seat.wait_for(worker, CALLER, unless=main):
+            while seat.wait_for(worker, CALLER, unless=main):
                 self._start(besides=worker)
-                while not worker.drive(seat, functools.partial(self._ended, main)):
-                    seat.give_way()
-                    if not seat.wait_for(worker, CALLER, unless=main):
-                        break
+                if worker.drive(seat, functools.partial(self._ended, main)):
+                    break
+                seat.give_way()
             self._start()
+        except WorkerClosed:
+            pass
         finally:
             here.core = outer
             with self._lock:
                 worker.callers -= 1
             if seat.baton is not None:
-                if stay or self.closing:
+                if stay:
                     seat.give_way()
                 else:
                     self.hand_over(worker, seat)
+            seat.present = False
+            if self.closing:
+                self._cut_off_absent()
+                self.workers[0].unpark()
+            if interrupts is not None:
+                interrupts.unwatch()
         try:
             if not main._done:
                 raise self.failure or RuntimeError("the runtime was shut down meanwhile")
@@ -303,8 +298,6 @@ class Core:
                 raise KeyboardInterrupt
             return main.result()
         finally:
-            if interrupts is not None:
-                interrupts.main = None
             del main, coro  # an error's traceback refers to this frame
 
     def _ended(self, main: Task[Any]) -> bool:
@@ -328,18 +321,22 @@ class Core:
                 "block_in_place() inside a LocalSet would stop the set's tasks, which cannot "
                 "leave this thread. Use spawn_blocking()"
             )
+        loop = worker.loop
         rank = worker.baton.rank
-        clear_current_task(worker.loop)
+        callbacks = loop.callbacks()
+        clear_current_task(loop)
         worker.leave()
-        self.hand_over(worker, seat)
         try:
+            self.hand_over(worker, seat)
             return func()
         finally:
             if not seat.wait_for(worker, RETURNING):
                 raise WorkerClosed
             worker.baton.hold_as(rank)
             worker.take(seat)
-            swap_current_task(worker.loop, task)
+            loop.refill(callbacks)
+            if task is not None:
+                swap_current_task(loop, task)
 
     # Shutdown
 
@@ -350,6 +347,26 @@ class Core:
 
     def _quiet(self) -> bool:
         return not any(self._registries())
+
+    def _close(self) -> None:
+        """Cancel all tasks; those to come are cancelled at once."""
+        with self._lock:
+            self.closing = True
+            if self._cancelled_all:
+                return
+            self._cancelled_all = True
+        for registry in self._registries():
+            for task in registry.copy():
+                task.cancel()
+
+    def _cut_off_absent(self) -> None:
+        """Cut off the tasks that are bound to a thread which has left the runtime: in a
+        LocalSet there that nobody drives."""
+        for registry in self._registries():
+            for task in registry.copy():
+                seat = getattr(task._home, "seat", None)
+                if getattr(task._home, "bound_to_thread", False) and seat and not seat.present:
+                    task._cut_off()
 
     def shutdown(self, timeout: float | None) -> None:
         """Cancel all tasks, see them end, and end the threads.
@@ -389,20 +406,29 @@ class Core:
         self._shut_down(0)
 
     def _shut_down(self, timeout: float | None) -> None:
+        outer, here.core = here.core, self
+        try:
+            self._end_all(timeout)
+        finally:
+            here.core = outer
+
+    def _end_all(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
-        for registry in self._registries():
-            for task in registry.copy():
-                task.cancel()
+        self._close()
 
         # Drive a worker until all is quiet: who else would on a current_thread runtime?
         first = self.workers[0]
-        seat = Seat()
-        held = seat.wait_for(first, CALLER, _remaining(deadline))
-        if held and deadline is not None:
-            first.timers.push(self.clock.now() + max(deadline - time.monotonic(), 0), [_Nudge()])
-        while held and not first.drive(seat, lambda: self._quiet() or _passed(deadline)):
+        seat = Seat.of_this_thread()
+        seat.present = True
+        self._cut_off_absent()
+        while held := seat.wait_for(first, CALLER, _remaining(deadline)):
+            if deadline is not None:  # a timer, to end the worker's sleep
+                nudge_at = self.clock.now() + max(deadline - time.monotonic(), 0)
+                first.timers.push(nudge_at, [Callback(first.unpark)])
+            if first.drive(seat, lambda: self._quiet() or _passed(deadline)):
+                break
             seat.give_way()
-            held = seat.wait_for(first, CALLER, _remaining(deadline))
+        seat.present = False
         with self._lock:
             self.stopped = True
             threads = list(self._threads)
@@ -411,11 +437,14 @@ class Core:
         for registry in self._registries():
             for task in registry.copy():
                 task._cut_off()
+        close_all(self.injection.popleft)
+        for worker in self.workers:
+            worker.drop_queued()
         if held:
             self._wind_down(first, deadline)
         for worker in self.workers:
-            # Those that no thread has ever driven; the others' drivers do it themselves.
-            if not worker.drivers and not worker.closed and Seat().wait_for(worker, CALLER, 0):
+            # Those that nobody drives; the others' drivers do it themselves.
+            if not worker.closed and Seat().wait_for(worker, BACKGROUND, 0):
                 self._wind_down(worker, deadline)
         threads += self.pool.close()
         for thread in threads:
@@ -427,8 +456,11 @@ class Core:
         """End what asyncio still has on the worker's loop, and close it."""
         here.worker = worker
         worker.seat = Seat()
+        # Asked from outside of the loop: inside it, from 3.14 on, asyncio knows only of the
+        # tasks that were made on the calling thread.
+        tasks = asyncio.all_tasks(worker.loop)
         try:
-            worker.loop.run_until_complete(_end_asyncio(_remaining(deadline)))
+            worker.loop.run_until_complete(_end_asyncio(tasks, _remaining(deadline)))
         except Exception:
             logger.exception("winding down an event loop failed")
         finally:
@@ -462,13 +494,11 @@ class Core:
         )
 
 
-async def _end_asyncio(timeout: float | None) -> None:
+async def _end_asyncio(tasks: set[asyncio.Task[Any]], timeout: float | None) -> None:
     """What asyncio.run does at its end."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout):
-            tasks = asyncio.all_tasks(loop)
-            tasks.discard(asyncio.current_task())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -495,10 +525,6 @@ def refuse_nested(coro: Any, what: str) -> None:
             f"{what} would block the event loop that runs on this thread: await the "
             "coroutine or spawn() it, or call this inside spawn_blocking() or block_in_place()"
         )
-
-
-def _hooks(hook: Callable[[], object] | None) -> tuple[Callable[[], None], ...]:
-    return () if hook is None else (lambda: call_hook(hook),)
 
 
 def close_coroutine(coro: Any) -> None:

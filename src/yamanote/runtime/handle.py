@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
@@ -18,14 +17,31 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-@contextmanager
-def entered(core: Core) -> Iterator[None]:
-    """Let `spawn` and its like find `core` on this thread."""
-    outer, here.core = here.core, core
-    try:
-        yield
-    finally:
-        here.core = outer
+@final
+class EnterGuard:
+    """Inside this context manager `spawn` and its like use a certain runtime.
+
+    For one thread; guards are left in the reverse order of their entering. Tokio:
+    `runtime::EnterGuard`.
+    """
+
+    __slots__ = ("_core", "_outer")
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._outer: list[tuple[Core | None, EnterGuard | None]] = []
+
+    def __enter__(self) -> None:
+        self._outer.append((here.core, here.guard))
+        here.core, here.guard = self._core, self
+
+    def __exit__(self, *_: object) -> None:
+        if here.guard is not self:
+            raise RuntimeError(
+                "the guards of Runtime.enter() must be left in the reverse order of their "
+                "entering, on the same thread: use `with`"
+            )
+        here.core, here.guard = self._outer.pop()
 
 
 @final
@@ -77,13 +93,18 @@ class Handle:
         result: T = self._core.block_on(coro)
         return result
 
-    def enter(self) -> Any:
+    def enter(self) -> EnterGuard:
         """A context manager inside which `spawn` and its like use this runtime."""
-        return entered(self._core)
+        return EnterGuard(self._core)
 
     def metrics(self) -> RuntimeMetrics:
         """A snapshot of the runtime's figures."""
         return self._core.metrics()
+
+    @property
+    def name(self) -> str | None:
+        """The name that the runtime was given."""
+        return self._core.config.name
 
     def runtime_flavor(self) -> str:
         """ "multi_thread" or "current_thread"."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core import Core
+    from .handle import EnterGuard
     from .seat import Seat
     from .worker import Worker
 
@@ -17,7 +18,9 @@ class _Here(threading.local):
 
     worker: Worker | None = None
     core: Core | None = None
+    guard: EnterGuard | None = None
     seat: Seat | None = None
+    own_seat: Seat | None = None
     local_set: Any = None
 
 

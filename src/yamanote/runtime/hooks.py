@@ -6,14 +6,15 @@ knows nothing of them, so they cost nothing where they are not used.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, final
 
 from .join import Id, logger
-from .park import NO_TOKEN, Waiter
-from .task import Task
+from .park import Callback
+from .task import Task, new_task
 
 
 @final
@@ -56,13 +57,14 @@ class TaskHooks:
         name: str | None = None,
     ) -> Task[Any]:
         """A task whose life is reported."""
-        task = Task(coro, home, registry, context, name)
+        task = new_task(coro, home, registry, context, name)
         meta = TaskMeta(task.id, task.name)
         if self._before or self._after:
             task._coro = _Polled(coro, meta, self._before, self._after)
             task._send = task._coro.send
         if self._terminated:
-            task._waiters.append([_Terminated(self._terminated, meta)])
+            report = functools.partial(call_hook, self._terminated, meta)
+            task._waiters.append([Callback(report)])
         if self._spawned:
             call_hook(self._spawned, meta)
         return task
@@ -99,23 +101,3 @@ class _Polled(Coroutine[Any, Any, Any]):
         finally:
             if self._after:
                 call_hook(self._after, self._meta)
-
-
-class _Terminated(Waiter):
-    """Waits for a task in order to report its end."""
-
-    __slots__ = ("_hook", "_meta", "_token")
-
-    _must_cancel = False
-
-    def __init__(self, hook: Any, meta: TaskMeta) -> None:
-        self._token = NO_TOKEN
-        self._hook = hook
-        self._meta = meta
-
-    @property
-    def _home(self) -> _Terminated:
-        return self
-
-    def push(self, _: _Terminated) -> None:
-        call_hook(self._hook, self._meta)

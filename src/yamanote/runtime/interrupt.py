@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from .task import Task
+from .worker import Worker
 
 
 class Interrupts:
@@ -15,7 +16,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.count = 0
-        self.main: Task[Any] | None = None
+        self._main: Task[Any] | None = None
+        self._worker: Worker | None = None
         self._installed = False
 
     def __enter__(self) -> Interrupts:
@@ -28,14 +30,27 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.main = None
         if self._installed and signal.getsignal(signal.SIGINT) == self._on_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
+    def watch(self, main: Task[Any], worker: Worker) -> None:
+        """Let Ctrl-C cancel `main`, which is pinned to `worker`."""
+        self._main, self._worker = main, worker
+        if self._installed:
+            # The handler runs between two bytecodes. A signal that comes just before the
+            # worker sleeps has to wake it, so that there is a next bytecode.
+            self._outer_fd = signal.set_wakeup_fd(worker.wakeup_fd(), warn_on_full_buffer=False)
+
+    def unwatch(self) -> None:
+        """Ctrl-C has nothing to cancel any more."""
+        self._main = self._worker = None
+        if self._installed:
+            signal.set_wakeup_fd(self._outer_fd)
+
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
-        main = self.main
-        # Runs between two bytecodes of the main thread: cancel() takes no lock that
-        # this thread might hold, but for one that is re-entrant.
-        if self.count > 1 or main is None or not main.cancel():
+        main, worker = self._main, self._worker
+        if self.count > 1 or main is None or worker is None or main.done():
             raise KeyboardInterrupt
+        # Not here: this may be the middle of anything.
+        worker.loop.call_soon_threadsafe(main.cancel)

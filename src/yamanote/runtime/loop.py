@@ -54,6 +54,10 @@ class _Selector(selectors.DefaultSelector):
         return self.turn(timeout)
 
 
+def _nothing() -> None:
+    pass
+
+
 class WorkerLoop(asyncio.SelectorEventLoop):
     """The event loop of one worker."""
 
@@ -65,14 +69,14 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         self.poll_io = selector.poll_io
         self.worker = worker
         self._now = worker.core.clock.now
-        self._driven = False
+        self.driven = False
         self._thread_hooks: Any = None
 
     # To be driven by the runtime.
 
     def enter(self) -> None:
         """Make this the running loop of the calling thread."""
-        self._driven = True
+        self.driven = True
         self._thread_id = threading.get_ident()
         self._thread_hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(
@@ -87,17 +91,31 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         sys.set_asyncgen_hooks(*self._thread_hooks)
         self._thread_hooks = None
         self._thread_id = None  # type: ignore[assignment]
-        self._driven = False
+        self.driven = False
 
     def run_once(self) -> None:
         """One turn: tasks, I/O, due timers, callbacks."""
         self._run_once()  # type: ignore[attr-defined]
 
+    def callbacks(self) -> int:
+        """How many asyncio callbacks wait."""
+        return len(self._ready)  # type: ignore[attr-defined]
+
+    def refill(self, count: int) -> None:
+        """Have at least `count` callbacks wait.
+
+        A callback that blocks in place stands in the middle of asyncio's loop over those
+        that waited, which counted them and relies on finding as many; meanwhile another
+        thread has run them.
+        """
+        for _ in range(count - self.callbacks()):
+            super().call_soon(_nothing)
+
     def time(self) -> float:
         return self._now()
 
     def stop(self) -> None:
-        if self._driven:
+        if self.driven:
             raise RuntimeError(
                 "this event loop belongs to a Yamanote runtime, which stops it: "
                 "return from the main coroutine, or shut the runtime down"

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from .compat import current_task
@@ -92,6 +92,32 @@ class Park:
             yield from wait_in_asyncio(self)
 
 
+class Callback(Waiter):
+    """Calls a function, on whatever thread the wake-up comes from."""
+
+    __slots__ = ("_func", "_token")
+
+    _must_cancel = False
+
+    def __init__(self, func: Callable[[], object]) -> None:
+        self._token = NO_TOKEN
+        self._func = func
+
+    @property
+    def _home(self) -> Callback:
+        return self
+
+    def push(self, _: Callback) -> None:
+        self._func()
+
+
+def lock_timeout(seconds: float | None) -> float:
+    """A time limit as `Lock.acquire` takes it: -1 for none, and none too long for it."""
+    if seconds is None or seconds >= threading.TIMEOUT_MAX:
+        return -1
+    return max(seconds, 0)
+
+
 class ThreadWaiter(Waiter):
     """A plain thread that waits for a Park."""
 
@@ -114,7 +140,7 @@ class ThreadWaiter(Waiter):
     def wait(self, park: Park, timeout: float | None) -> bool:
         """Block until woken; False when `timeout` seconds have passed."""
         park._arm(self)
-        if self._lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+        if self._lock.acquire(timeout=lock_timeout(timeout)):
             return True
         park._unregister(self._token)
         try:

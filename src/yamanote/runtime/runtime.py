@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
 
 from .config import Config, RuntimeConfig
 from .core import Core, close_coroutine, refuse_nested
-from .handle import Handle
+from .handle import EnterGuard, Handle
 from .interrupt import Interrupts
 from .join import JoinHandle
 from .metrics import RuntimeMetrics
@@ -74,7 +74,7 @@ class Runtime:
         """Run a call on this runtime's blocking pool; see `yamanote.spawn_blocking`."""
         return self.handle.spawn_blocking(func, *args, **kwargs)
 
-    def enter(self) -> Any:
+    def enter(self) -> EnterGuard:
         """A context manager inside which `spawn` and its like use this runtime."""
         return self.handle.enter()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .baton import Baton, Ticket
+from .here import here
 from .join import JoinHandle
-from .park import NO_TOKEN, Waiter
+from .park import Callback
 
 if TYPE_CHECKING:
     from .worker import Worker
@@ -20,14 +22,26 @@ class Seat:
     Only its own thread changes `queues`; any thread pushes to them.
     """
 
-    __slots__ = ("_ticket", "baton", "queues", "worker")
+    __slots__ = ("_ticket", "baton", "present", "queues", "worker")
 
     def __init__(self) -> None:
+        #: Whether the thread drives a worker, or waits or blocks meaning to go on with it.
+        self.present = False
         #: The baton that this thread holds.
         self.baton: Baton | None = None
         self.queues: list[deque[Any]] = []
         self.worker: Worker | None = None
         self._ticket: Ticket | None = None
+
+    @staticmethod
+    def of_this_thread() -> Seat:
+        """The calling thread's seat; it outlasts a `block_on`, so that a LocalSet finds the
+        same one in the next. A thread that blocks in place gets another one for what it
+        drives meanwhile: the tasks bound to it wait until it is back."""
+        seat = here.own_seat
+        if seat is None:
+            seat = here.own_seat = Seat()
+        return Seat() if seat.present else seat
 
     def has_work(self) -> bool:
         """Whether a task is runnable that only this thread may run."""
@@ -62,7 +76,7 @@ class Seat:
             if self.has_work():
                 baton.promote(ticket)
             if unless is not None:
-                unless._arm(_GiveBack(ticket))
+                unless._arm(Callback(functools.partial(baton.give_back, ticket)))
         held = baton.wait(ticket, timeout)
         self._ticket = None
         if held:
@@ -71,27 +85,7 @@ class Seat:
                 baton.hold_as(rank)
         return held
 
-    def give_way(self) -> None:
-        """Give the baton to whoever waits for it, or lay it down."""
+    def give_way(self) -> bool:
+        """Give the baton to whoever waits for it, or lay it down; whether somebody has it."""
         baton, self.baton = self.baton, None
-        if baton is not None:
-            baton.release()
-
-
-class _GiveBack(Waiter):
-    """Ends a thread's wait for a worker when a task has ended."""
-
-    __slots__ = ("_ticket", "_token")
-
-    _must_cancel = False
-
-    def __init__(self, ticket: Ticket) -> None:
-        self._token = NO_TOKEN
-        self._ticket = ticket
-
-    @property
-    def _home(self) -> _GiveBack:
-        return self
-
-    def push(self, _: _GiveBack) -> None:
-        self._ticket.baton.give_back(self._ticket)
+        return baton is not None and baton.release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import time
 
 from .park import Token, wake
@@ -43,9 +44,9 @@ class TimerHeap:
         while heap and heap[0][0] <= due:
             wake(heapq.heappop(heap)[2])
 
-    def next_deadline(self) -> float | None:
-        """When the first timer is due; None when there is none."""
+    def next_deadline(self) -> float:
+        """When the first timer is due; infinity when there is none."""
         heap = self.heap
         while heap and not heap[0][2]:
             heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        return heap[0][0] if heap else math.inf

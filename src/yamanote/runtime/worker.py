@@ -16,6 +16,7 @@ that looks and then pops must expect to find nothing.
 
 from __future__ import annotations
 
+import math
 import random
 import socket
 from collections import deque
@@ -27,10 +28,11 @@ from typing import TYPE_CHECKING, Any
 from .baton import Baton
 from .compat import clear_current_task, swap_current_task
 from .here import here
+from .hooks import call_hook
 from .loop import WorkerLoop
 from .park import Park
 from .seat import Seat
-from .task import BUDGET, Task
+from .task import BUDGET, Task, is_busy_context
 from .timer import TimerHeap
 
 if TYPE_CHECKING:
@@ -44,6 +46,14 @@ _LIFO_LIMIT = 3
 # wait, and the other way round. A task that joins many others is resumed once for a
 # slice of them, not for each one: a fan-out of 1,000 takes half the time.
 _SLICE = 30
+
+# The system's poll takes no longer one: asyncio's limit too, a day.
+_LONGEST_SLEEP = 86400.0
+
+
+class WorkerClosed(BaseException):
+    """Raised out of a `block_in_place` that outlived its runtime: there is no worker left
+    to go on with, so the thread has to leave the task, which was cut off before."""
 
 
 class Worker:
@@ -67,7 +77,6 @@ class Worker:
         self.seat = Seat()
         self.searching = False
         self.callers = 0
-        self.drivers = 0
 
         self.polls = 0
         self.spawned = 0
@@ -102,6 +111,7 @@ class Worker:
         self.tasks.add(task)
         if core.closing:
             task._cut_off()
+            task._close()
             return task
         self.spawned += 1
         self.queue.append(task)
@@ -141,6 +151,10 @@ class Worker:
             self._wake_end.send(b"\0")
         except OSError:
             pass  # full of wake-ups already, or closed
+
+    def wakeup_fd(self) -> int:
+        """What to write a byte to in order to wake the driver: for `signal.set_wakeup_fd`."""
+        return self._wake_end.fileno()
 
     # The poll loop.
 
@@ -212,7 +226,12 @@ class Worker:
                     yielded = task._context.run(task._send, None)  # type: ignore[union-attr, arg-type]
             except StopIteration as stop:
                 task._returned(stop.value)
+            except WorkerClosed:
+                raise
             except BaseException as error:
+                if is_busy_context(error):
+                    self._poll_later(task)
+                    continue
                 task._raised(error)
                 core.panicked(error)
             else:
@@ -225,13 +244,24 @@ class Worker:
                         self.pinned.append(task)
                     else:
                         task._home.push(task)
-                elif isinstance(yielded, Park):
-                    yielded._arm(task)
                 else:
-                    task._await_foreign(yielded)
+                    try:
+                        if isinstance(yielded, Park):
+                            yielded._arm(task)
+                        else:
+                            task._await_foreign(yielded)
+                    except Exception as error:
+                        # A fault of the awaitable, and the task's to hear of.
+                        task._token.clear()
+                        task._throw_next(error)
         if current is not None:
             clear_current_task(loop)
         return polls
+
+    def _poll_later(self, task: Task[Any]) -> None:
+        """Another thread runs in the task's context, which the two were given to share."""
+        token = task._token = [task]
+        self.timers.push(self._clock.now() + 0.001, token)
 
     # Without work.
 
@@ -300,10 +330,10 @@ class Worker:
 
     def _sleep(self, timeout: float | None) -> Any:
         """Wait for I/O, a timer or a wake-up, at the most `timeout` seconds."""
-        deadline = self.timers.next_deadline()
-        if deadline is not None:
-            wait = max(deadline - self._clock.now(), 0)
-            timeout = wait if timeout is None else min(wait, timeout)
+        now = self._clock.now()
+        deadline = math.inf if timeout is None else now + timeout
+        deadline = min(deadline, self.timers.next_deadline())
+        timeout = None if deadline == math.inf else min(max(deadline - now, 0), _LONGEST_SLEEP)
 
         core = self.core
         last_searcher = core.idle.sleep(self)
@@ -312,11 +342,14 @@ class Worker:
         if self._has_work() or (last_searcher and core.has_stealable(self)):
             timeout = 0
         elif self._clock.paused:
-            timeout = self._skip(timeout)
-        if timeout != 0:
+            timeout = self._skip_to(deadline)
+        parked = timeout != 0
+        if parked:
             self.parks += 1
-            for hook in core.on_park:
-                hook()
+            if core.on_park is not None:
+                call_hook(core.on_park)
+                if self._has_work():  # of the hook's making
+                    timeout = 0
         began = perf_counter()
         self._busy += began - self._busy_since
         try:
@@ -328,9 +361,8 @@ class Worker:
             except IndexError:
                 pass  # the byte that woke us is read by the loop
             core.idle.awake(self)
-        if timeout != 0:
-            for hook in core.on_unpark:
-                hook()
+        if parked and core.on_unpark is not None:
+            call_hook(core.on_unpark)
         return events
 
     def _has_work(self) -> bool:
@@ -342,14 +374,16 @@ class Worker:
             or core.injection
             or self.baton.wanted
             or self.seat.has_work()
-            or core.stopped
+            or (core.stopped and self.loop.driven)
+            or self.loop.callbacks()
         )
 
-    def _skip(self, timeout: float | None) -> float | None:
-        """With a paused clock: go to the next timer at once, unless a blocking call runs."""
-        if timeout is None or self.core.pool.busy():
+    def _skip_to(self, deadline: float) -> float | None:
+        """With a paused clock: be there at once, unless blocking calls run or there is no
+        deadline. Returns how long to sleep, as `_sleep` has it."""
+        if deadline == math.inf or self.core.pool.busy():
             return None
-        self._clock.advance(timeout)
+        self._clock.advance_to(deadline)
         return 0
 
     # Being driven.
@@ -381,6 +415,12 @@ class Worker:
         self.seat.worker = here.worker = None
         here.seat = None
 
+    def drop_queued(self) -> None:
+        """End the tasks in the queues, which will not be polled any more."""
+        close_all(self.queue.popleft)
+        close_all(self.pinned.popleft)
+        close_all(self.lifo.pop)
+
     def busy_seconds(self) -> float:
         """How long the worker has not slept, in seconds."""
         if self._sleeping:
@@ -395,3 +435,14 @@ class Worker:
         self.loop.close()
         self._sleep_end.close()
         self._wake_end.close()
+
+
+def close_all(pop: Callable[[], Task[Any]]) -> None:
+    """End the coroutines of the queued tasks that `pop` gives."""
+    while True:
+        try:
+            task = pop()
+        except IndexError:
+            return
+        task._cut_off()
+        task._close()

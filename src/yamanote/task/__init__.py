@@ -9,9 +9,13 @@ from .blocking import block_in_place, spawn_blocking
 from .combine import Selected, join, select, try_join
 from .coop import yield_now
 from .ids import id, try_id
+from .join_map import JoinMap
+from .join_set import JoinSet, JoinSetEmpty
 from .local import LocalEnterGuard, LocalSet, spawn_local
 from .local_key import AccessError, LocalKey
+from .local_pool import LocalPool
 from .spawn import Builder, spawn
+from .tracker import TaskTracker
 
 __all__ = [
     "AbortHandle",
@@ -20,10 +24,15 @@ __all__ = [
     "Id",
     "JoinError",
     "JoinHandle",
+    "JoinMap",
+    "JoinSet",
+    "JoinSetEmpty",
     "LocalEnterGuard",
     "LocalKey",
+    "LocalPool",
     "LocalSet",
     "Selected",
+    "TaskTracker",
     "block_in_place",
     "coop",
     "id",

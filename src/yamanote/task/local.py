@@ -13,7 +13,8 @@ from ..runtime.core import close_coroutine
 from ..runtime.here import here
 from ..runtime.join import JoinHandle
 from ..runtime.park import Park, Token
-from ..runtime.task import Task, as_coroutine
+from ..runtime.task import Task, as_coroutine, new_task
+from ..runtime.worker import close_all
 
 if TYPE_CHECKING:
     from ..runtime.runtime import Runtime
@@ -49,11 +50,12 @@ class _LocalQueue:
 
     def spawn(self, coro: Any, name: str | None) -> Task[Any]:
         core = here.core
-        new_task = Task if core is None else core.new_task
-        task: Task[Any] = new_task(as_coroutine(coro), self, self.tasks, copy_context(), name)
+        make = new_task if core is None else core.new_task
+        task = make(as_coroutine(coro), self, self.tasks, copy_context(), name)
         self.tasks.add(task)
         if self.closed:
             task._cut_off()
+            task._close()
         else:
             self.push(task)
         return task
@@ -88,7 +90,7 @@ class _LocalQueue:
         self.closed = True
         for task in self.tasks.copy():
             task._cut_off()
-        self.queue.clear()
+        close_all(self.queue.popleft)
 
 
 @final

@@ -1,0 +1,56 @@
+"""What tests hold tasks with, natively: nothing here pins a task to its worker."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from types import coroutine
+from typing import Any
+
+from yamanote import yield_now
+from yamanote.sync import CancellationToken
+
+PENDING = object()
+
+
+class Gate:
+    """Open once, for all who wait, from any thread."""
+
+    def __init__(self) -> None:
+        self._token = CancellationToken()
+
+    def open(self) -> None:
+        self._token.cancel()
+
+    def is_open(self) -> bool:
+        return self._token.is_cancelled()
+
+    async def wait(self) -> None:
+        await self._token.cancelled()
+
+    def opened_by_drop(self) -> object:
+        """Something whose last reference opens the gate when it goes: Rust's dropped sender."""
+        return self._token.drop_guard()
+
+
+async def forever(_held: object = None) -> Any:
+    """Never end; keep the argument as long as the coroutine lives."""
+    await CancellationToken().cancelled()
+
+
+@coroutine
+def poll(coro: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Poll a coroutine once inside this task; PENDING if that did not end it, and then
+    it is dropped (`now_or_never` of Rust's futures)."""
+    try:
+        coro.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coro.close()
+    return PENDING
+    yield
+
+
+async def until(condition: Any) -> None:
+    """Give others their turn until `condition()` is true."""
+    while not condition():
+        await yield_now()

@@ -1,0 +1,424 @@
+"""The examples, each run as its readers would run it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+import yamanote
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+TIME_LIMIT = 60.0  # seconds; only a hang reaches it
+
+CommandLine = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def environment(workers: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(Path(yamanote.__file__).parents[1]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "YAMANOTE_WORKER_THREADS": str(workers),
+    }
+
+
+@pytest.fixture(autouse=True)
+def sigint() -> Iterator[None]:
+    # A shell's background job ignores Ctrl-C, and its children would too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def by_command(example: str) -> list[str]:
+    return ["-m", "yamanote", "run", f"{EXAMPLES / example}.py:main"]
+
+
+def by_itself(example: str) -> list[str]:
+    return [str(EXAMPLES / f"{example}.py")]
+
+
+both_ways = pytest.mark.parametrize("command_line", [by_command, by_itself])
+
+
+def run(environment: dict[str, str], *args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, args)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT,
+    )
+
+
+GOOD = """\
+import abc
+
+
+class Greeter(abc.ABC):
+    def greet(self, name):
+        def inner():
+            return name
+
+        return inner()
+
+    async def wait(self):
+        if self:
+            async def deep():
+                pass
+        else:
+            try:
+                pass
+            except ValueError:
+                class Odd:
+                    pass
+        match self:
+            case 1:
+                def one(): pass
+
+
+latin = lambda: "not a def"
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree with everything that codestat has to cope with; 11 files count."""
+    files = {
+        "pkg/__init__.py": b"",
+        "pkg/good.py": GOOD.encode(),
+        "pkg/sub/latin1.py": "# coding: latin-1\nname = 'Zo\xeb'\ndef f(): pass".encode("latin-1"),
+        "pkg/sub/bom.py": b"\xef\xbb\xbfdef f():\r\n    pass\r\n",
+        "pkg/broken.py": b"def broken(:\n    pass\n",
+        "pkg/bad_utf8.py": b"name = '\xff\xfe'\n",
+        "pkg/bad_late.py": b"#\n" * 3000 + b"name = '\xff\xfe'\n",
+        "pkg/bad_cookie.py": b"# coding: klingon\n",
+        "pkg/nul.py": b"a = 1\0\n",
+        "single.py": b"class A:\n    def a(self):\n        pass\n",
+        "other/x.py": b"async def x():\n    'An \\invalid escape'\n",
+        "pkg/__pycache__/cached.py": b"class Never: pass\n",
+        "site-packages/theirs.py": b"class Never: pass\n",
+        "pkg/notes.txt": b"class Never: pass\n",
+    }
+    root = tmp_path / "tree"
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (root / "pkg" / "loop").symlink_to(root, target_is_directory=True)
+    return root
+
+
+def columns(output: str) -> dict[str, list[str]]:
+    """Return the rows of codestat's table by their first column."""
+    rows = (re.split(r"\s{2,}", line) for line in output.partition("\n\n")[0].splitlines())
+    return {name: rest for name, *rest in rows}
+
+
+@both_ways
+def test_codestat_counts_a_tree(
+    tree: Path, environment: dict[str, str], command_line: CommandLine
+) -> None:
+    done = run(environment, *command_line("codestat"), tree, "--verify")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    rows = columns(done.stdout)
+    assert rows["pkg"] == ["9", "31", "2", "5", "2", "13", "pkg.good.Greeter.wait"]
+    assert rows["single"] == ["1", "3", "1", "1", "0", "2", "single.A.a"]
+    assert rows["other"] == ["1", "2", "0", "0", "1", "2", "other.x.x"]
+    assert rows["total"] == ["11", "36", "3", "6", "3", "13", "pkg.good.Greeter.wait"]
+    failed = re.findall(r"^  (\S+): (\w+): .+$", done.stdout, re.MULTILINE)
+    assert [name for name, _ in failed] == [
+        f"pkg/{name}.py" for name in ("bad_cookie", "bad_late", "bad_utf8", "broken", "nul")
+    ]
+    assert "5 of the files could not be parsed" in done.stdout
+    assert "0 files differ" in done.stdout
+
+
+def test_codestat_sums_up_the_packages_it_leaves_out(
+    tree: Path, environment: dict[str, str]
+) -> None:
+    done = run(environment, *by_command("codestat"), tree, "--top", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = columns(done.stdout)
+    assert rows["(2 others)"] == ["2", "5", "1", "1", "1", "2", "other.x.x"]
+    assert rows["total"][0] == "11"
+    everything = run(environment, *by_command("codestat"), tree, "--top", "0")
+    assert {"pkg", "single", "other", "total"} <= columns(everything.stdout).keys()
+
+
+def test_codestat_says_what_the_runtime_did(
+    tree: Path, environment: dict[str, str], workers: int
+) -> None:
+    done = run(environment, *by_command("codestat"), tree)
+    summary = re.search(r"^(\d+) tasks on (\d) of (\d) workers", done.stdout, re.MULTILINE)
+    assert summary, done.stdout
+    tasks, used, of = map(int, summary.groups())
+    assert tasks >= 11
+    assert 1 <= used <= of == workers
+
+
+def test_codestat_verify_fails_on_a_difference(tree: Path, environment: dict[str, str]) -> None:
+    lossy = (
+        "import sys, yamanote; sys.path.insert(0, sys.argv.pop(1)); import codestat\n"
+        "loop = codestat.count_in_a_loop\n"
+        "codestat.count_in_a_loop = lambda root: loop(root)[1:]\n"
+        "sys.exit(yamanote.run(codestat.main()))\n"
+    )
+    done = run(environment, "-c", lossy, EXAMPLES, tree, "--verify")
+    assert done.returncode == 1
+    assert "None in a plain loop" in done.stderr
+    assert "1 files differ" in done.stdout
+
+
+def test_codestat_on_a_package_of_the_standard_library(environment: dict[str, str]) -> None:
+    root = Path(os.__file__).parent / "email"
+    files = [path for path in root.rglob("*.py") if "__pycache__" not in path.parts]
+    done = run(environment, *by_command("codestat"), root, "--verify")
+    assert (done.returncode, done.stderr) == (0, "")
+    total = columns(done.stdout)["total"]
+    assert total[0] == str(len(files))
+    assert total[1] == f"{sum(len(path.read_bytes().splitlines()) for path in files):,}"
+
+
+def test_codestat_of_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = run(environment, *by_command("codestat"), tmp_path, "--verify")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert columns(done.stdout)["total"][0] == "0"
+    done = run(environment, *by_command("codestat"), tmp_path / "missing")
+    assert done.returncode == 2
+    assert "is not a folder" in done.stderr
+
+
+def test_codestat_shows_a_bar_on_a_terminal(tree: Path, environment: dict[str, str]) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    shown = []
+
+    def read() -> None:
+        try:
+            while data := os.read(ours, 4096):
+                shown.append(data)
+        except OSError:
+            pass  # The other end is closed.
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        subprocess.run(
+            [sys.executable, *by_command("codestat"), tree],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            timeout=TIME_LIMIT,
+            check=True,
+        )
+    finally:
+        os.close(theirs)
+        reader.join(TIME_LIMIT)
+        os.close(ours)
+    assert b"] 1/11 files" in b"".join(shown)
+    assert b"] 11/11 files" in b"".join(shown)
+
+
+@contextmanager
+def server(
+    environment: dict[str, str], command_line: list[str], status: int
+) -> Iterator[tuple[str, int]]:
+    """Run a server and yield its address; in the end press Ctrl-C, and it must exit cleanly."""
+    with subprocess.Popen(
+        [sys.executable, *command_line, "--port", "0"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.fullmatch(r"listening on (.+):(\d+)\n", line)
+            assert found, (line, process.communicate(timeout=TIME_LIMIT))
+            yield found[1], int(found[2])
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=TIME_LIMIT)
+            assert (process.returncode, stdout, stderr) == (status, "", "")
+        finally:
+            process.kill()
+
+
+# A command that Ctrl-C ended says so; the scripts take it for the way to stop a server.
+servers_both_ways = pytest.mark.parametrize(
+    ("command_line", "status"), [(by_command, 130), (by_itself, 0)]
+)
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    return socket.create_connection(address, timeout=TIME_LIMIT)
+
+
+def read_to_the_end(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@servers_both_ways
+def test_echo_server(environment: dict[str, str], command_line: CommandLine, status: int) -> None:
+    with ExitStack() as stack:
+        with server(environment, command_line("echo_server"), status) as address:
+            clients = [stack.enter_context(connect(address)) for _ in range(20)]
+            for number, client in enumerate(clients):
+                client.sendall(b"hello from %d\n" % number)
+            for number, client in enumerate(clients):
+                with client.makefile("rb") as lines:
+                    assert lines.readline() == b"hello from %d\n" % number
+            for client in clients[::2]:
+                client.shutdown(socket.SHUT_WR)
+                assert read_to_the_end(client) == b""
+        # The server has stopped with ten connections open: it has closed them.
+        for client in clients[1::2]:
+            assert read_to_the_end(client) == b""
+
+
+def test_echo_server_gives_back_much_data(environment: dict[str, str]) -> None:
+    data = hashlib.shake_256(b"echo").digest(8 << 20)
+    with server(environment, by_itself("echo_server"), 0) as address, connect(address) as client:
+
+        def send() -> None:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert read_to_the_end(client) == data
+        sender.join(TIME_LIMIT)
+
+
+def test_echo_server_survives_a_reset(environment: dict[str, str]) -> None:
+    with server(environment, by_itself("echo_server"), 0) as address:
+        with connect(address) as rude:
+            rude.sendall(b"x" * 100_000)
+            # Closed with data unread, and no time to linger: the peer gets a reset.
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with connect(address) as client:
+            client.sendall(b"still there?")
+            client.shutdown(socket.SHUT_WR)
+            assert read_to_the_end(client) == b"still there?"
+
+
+class Chatter:
+    """Someone in the chat room."""
+
+    def __init__(self, address: tuple[str, int], name: str) -> None:
+        self.socket = connect(address)
+        self.lines = self.socket.makefile("r", encoding="utf-8", newline="\n")
+        self.say(name)
+
+    def say(self, line: str) -> None:
+        self.socket.sendall(f"{line}\n".encode())
+
+    def hears(self) -> str:
+        return self.lines.readline().rstrip("\n")
+
+    def close(self) -> None:
+        self.lines.close()
+        self.socket.close()
+
+
+@servers_both_ways
+def test_chat_server(environment: dict[str, str], command_line: CommandLine, status: int) -> None:
+    with ExitStack() as stack:
+        with server(environment, command_line("chat_server"), status) as address:
+
+            def enter(name: str) -> Chatter:
+                chatter = Chatter(address, name)
+                stack.callback(chatter.close)
+                return chatter
+
+            anna = enter("Anna")
+            assert anna.hears() == "* welcome, Anna; here: Anna"
+            zoë = enter("Zoë")
+            assert zoë.hears() == "* welcome, Zoë; here: Anna, Zoë"
+            assert anna.hears() == "* Zoë is here"
+
+            anna.say("Bonjour, ça va ?")
+            assert zoë.hears() == "Anna: Bonjour, ça va ?"
+            zoë.say("oui")
+            assert anna.hears() == "Zoë: oui"
+
+            for name in ("Anna", ""):
+                impostor = enter(name)
+                assert impostor.hears() == "* this name is taken, or none"
+                assert impostor.hears() == ""
+
+            ben = enter("Ben")
+            assert ben.hears() == "* welcome, Ben; here: Anna, Ben, Zoë"
+            assert anna.hears() == zoë.hears() == "* Ben is here"
+            ben.close()
+            assert anna.hears() == zoë.hears() == "* Ben has left"
+        # Ctrl-C has shown both of them out.
+        assert anna.hears() == zoë.hears() == ""
+
+
+@both_ways
+def test_pipeline(tmp_path: Path, environment: dict[str, str], command_line: CommandLine) -> None:
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    # Far more batches than there is room for in the queues.
+    first.write_text("green round\nTrain, 42 trains\n" * 5000, encoding="utf-8")
+    second.write_text("Zoë's train", encoding="utf-8")
+    done = run(environment, *command_line("pipeline"), first, second, "--top", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "2 files, 10001 lines, 20002 words",
+        "   5001 train",
+        "   5000 green",
+        "   5000 round",
+    ]
+
+
+def test_pipeline_on_its_own_input(environment: dict[str, str]) -> None:
+    done = run(environment, *by_itself("pipeline"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.match(r"\d+ files, \d{5,} lines, \d{5,} words\n +\d+ self\n", done.stdout)
+
+
+def test_pipeline_fails_as_a_whole(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = run(environment, *by_itself("pipeline"), EXAMPLES / "pipeline.py", tmp_path / "missing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "FileNotFoundError" in done.stderr
+
+
+def test_background_tasks(tmp_path: Path, environment: dict[str, str]) -> None:
+    paths = [tmp_path / f"{number}.bin" for number in range(5)]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 1000)
+    done = run(environment, *by_itself("background_tasks"), *paths)
+    assert done.returncode == 0
+    assert set(done.stderr.splitlines()) <= {"still working"}
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}" for path in paths]
+    assert done.stdout.splitlines() == [
+        "25 letters in 5 names",
+        *sums,
+        "heartbeat cancelled: True",
+    ]
+
+
+def test_background_tasks_report_a_failure(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = run(environment, *by_itself("background_tasks"), tmp_path / "missing", __file__)
+    assert done.returncode == 1
+    assert "No such file or directory" in done.stderr
+    assert f"  {__file__}\n" in done.stdout
+    assert "heartbeat cancelled: True" in done.stdout

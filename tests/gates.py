@@ -13,7 +13,7 @@ PENDING = object()
 
 
 class Gate:
-    """Open once, for all who wait, from any thread."""
+    """Opened once, for all who wait, from any thread."""
 
     def __init__(self) -> None:
         self._token = CancellationToken()
@@ -27,9 +27,24 @@ class Gate:
     async def wait(self) -> None:
         await self._token.cancelled()
 
-    def opened_by_drop(self) -> object:
-        """Something whose last reference opens the gate when it goes: Rust's dropped sender."""
-        return self._token.drop_guard()
+
+class Drop:
+    """Tells when an object is gone: the sender that a Rust test drops."""
+
+    def __init__(self) -> None:
+        self._gate = Gate()
+
+    def make(self) -> object:
+        """The object, for one to hold."""
+        return self._gate._token.drop_guard()
+
+    def is_gone(self) -> bool:
+        return self._gate.is_open()
+
+    async def wait(self) -> None:
+        # By looking again and again: on a free-threaded build an object that another
+        # thread drops is collected by the thread that made it, which must not sleep.
+        await until(self.is_gone)
 
 
 async def forever(_held: object = None) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.gates import PENDING, Gate, forever, poll, until
+from tests.gates import PENDING, Drop, Gate, forever, poll, until
 from yamanote import JoinError, LocalSet, Runtime, select, spawn, yield_now
 from yamanote.task.join_map import JoinMap, JoinMapError
 from yamanote.task.join_set import JoinSetEmpty
@@ -90,12 +90,12 @@ def test_with_sleep(paused: Runtime) -> None:
 def test_abort_on_drop(rt: Runtime) -> None:
     async def main() -> None:
         tasks: JoinMap[int, None] = JoinMap()
-        gates = [Gate() for _ in range(16)]
-        for i, gate in enumerate(gates):
-            tasks.spawn(i, forever(gate.opened_by_drop()))
+        drops = [Drop() for _ in range(16)]
+        for i, drop in enumerate(drops):
+            tasks.spawn(i, forever(drop.make()))
         del tasks
-        for gate in gates:
-            await gate.wait()
+        for drop in drops:
+            await drop.wait()
 
     rt.block_on(main())
 
@@ -288,9 +288,9 @@ def test_try_join_next_skips_a_replaced_task(rt: Runtime) -> None:
 
 def test_duplicate_keys(rt: Runtime) -> None:
     async def main() -> None:
-        gone = Gate()
+        gone = Drop()
         tasks: JoinMap[int, Any] = JoinMap()
-        tasks.spawn(1, forever(gone.opened_by_drop()))
+        tasks.spawn(1, forever(gone.make()))
         tasks.spawn(1, value(2))
         assert len(tasks) == 1
         assert await tasks.join_next() == (1, 2)
@@ -440,15 +440,15 @@ def in_local_set(rt: Runtime, coro: Coroutine[Any, Any, None]) -> None:
     LocalSet().block_on(rt, coro)
 
 
-def spawn_pending(tasks: JoinMap[int, None], local: LocalSet | None = None) -> list[Gate]:
-    gates = [Gate() for _ in range(N)]
-    for i, gate in enumerate(gates):
-        coro = forever(gate.opened_by_drop())
+def spawn_pending(tasks: JoinMap[int, None], local: LocalSet | None = None) -> list[Drop]:
+    drops = [Drop() for _ in range(N)]
+    for i, drop in enumerate(drops):
+        coro = forever(drop.make())
         if local is None:
             tasks.spawn_local(i, coro)
         else:
             tasks.spawn_local_on(i, coro, local)
-    return gates
+    return drops
 
 
 def test_spawn_local_then_join(rt: Runtime) -> None:
@@ -465,12 +465,12 @@ def test_spawn_local_then_join(rt: Runtime) -> None:
 def test_spawn_local_then_shutdown(rt: Runtime) -> None:
     async def main() -> None:
         tasks: JoinMap[int, None] = JoinMap()
-        gates = spawn_pending(tasks)
+        drops = spawn_pending(tasks)
         assert await poll(tasks.join_next()) is PENDING
         await tasks.shutdown()
         assert tasks.is_empty()
-        for gate in gates:
-            await gate.wait()
+        for drop in drops:
+            await drop.wait()
 
     in_local_set(rt, main())
 
@@ -478,10 +478,10 @@ def test_spawn_local_then_shutdown(rt: Runtime) -> None:
 def test_spawn_local_then_drop(rt: Runtime) -> None:
     async def main() -> None:
         tasks: JoinMap[int, None] = JoinMap()
-        gates = spawn_pending(tasks)
+        drops = spawn_pending(tasks)
         del tasks
-        for gate in gates:
-            await gate.wait()
+        for drop in drops:
+            await drop.wait()
 
     in_local_set(rt, main())
 
@@ -490,14 +490,14 @@ def test_spawn_local_then_drop(rt: Runtime) -> None:
 def test_spawn_local_on_then_drop(rt: Runtime, driven: bool) -> None:
     local = LocalSet()
     maps: list[JoinMap[int, None]] = [JoinMap()]
-    gates = spawn_pending(maps[0], local)
+    drops = spawn_pending(maps[0], local)
     if not driven:
         maps.clear()
 
     async def main() -> None:
         maps.clear()
-        for gate in gates:
-            await gate.wait()
+        for drop in drops:
+            await drop.wait()
 
     local.block_on(rt, main())
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.gates import PENDING, Gate, forever, poll, until
+from tests.gates import PENDING, Drop, Gate, forever, poll, until
 from yamanote import JoinError, JoinHandle, LocalSet, Runtime, spawn, yield_now
 from yamanote.task.tracker import TaskTracker, TaskTrackerToken
 
@@ -417,20 +417,20 @@ def test_spawn_local_on(rt: Runtime) -> None:
 
 def test_dropping_the_tracker_leaves_local_tasks_alone(rt: Runtime) -> None:
     local = LocalSet()
-    gone = [Gate() for _ in range(N)]
+    gone = [Drop() for _ in range(N)]
     trackers = [TaskTracker()]
-    for gate in gone:
-        trackers[0].spawn_local_on(forever(gate.opened_by_drop()), local)
+    for drop in gone:
+        trackers[0].spawn_local_on(forever(drop.make()), local)
 
     async def main() -> None:
         trackers.clear()
         for _ in range(5):
             await yield_now()
-        assert not any(gate.is_open() for gate in gone)
+        assert not any(drop.is_gone() for drop in gone)
 
     local.block_on(rt, main())
     local.close()
-    assert all(gate.is_open() for gate in gone)
+    assert all(drop.is_gone() for drop in gone)
 
 
 # Races.
@@ -459,15 +459,11 @@ def test_tokens_let_go_on_many_threads(multi_rt: Runtime, switch_interval: float
         tracker.close()
         barrier = threading.Barrier(4)
 
-        def let_go(
-            token: TaskTrackerToken, barrier: threading.Barrier = barrier
-        ) -> None:
+        def let_go(token: TaskTrackerToken, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
             token.release()
 
-        threads = [
-            threading.Thread(target=let_go, args=(tracker.token(),)) for _ in range(4)
-        ]
+        threads = [threading.Thread(target=let_go, args=(tracker.token(),)) for _ in range(4)]
 
         async def main(tracker: TaskTracker = tracker, threads: Any = threads) -> None:
             wait = tracker.wait()

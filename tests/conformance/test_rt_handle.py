@@ -52,6 +52,8 @@ def test_interleave_enter_same_rt() -> None:
             inner.__enter__()
             with pytest.raises(RuntimeError):
                 outer.__exit__(None, None, None)
+            inner.__exit__(None, None, None)
+            outer.__exit__(None, None, None)
 
     in_fresh_thread(interleave)
 

@@ -63,6 +63,8 @@ class BlockingTask(JoinHandle[T]):
             if _claim(self._end):
                 self._result = result
                 self._settle(None)
+        finally:
+            del self  # the failure refers to this frame by the call's own frame's f_back
 
     def abort(self) -> None:
         """Cancel the call if it has not started; one that runs is not interrupted."""

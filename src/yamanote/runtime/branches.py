@@ -61,7 +61,10 @@ class _Entered:
     """Stands for a context that is entered already."""
 
     def run(self, func: Callable[..., Any], *args: Any) -> Any:
-        return func(*args)
+        try:
+            return func(*args)
+        finally:
+            del args  # this frame outlives the call in the traceback of what is raised
 
 
 _ENTERED: Any = _Entered()
@@ -132,7 +135,7 @@ class Branches(Park):
 
     def _cancel_all(self) -> Generator[Any, None, None]:
         for branch in self.branches:
-            branch.cancel()
+            branch.abort()
         while self.tasks:
             try:
                 yield from self._poll_all(lambda: not self.tasks)

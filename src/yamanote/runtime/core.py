@@ -286,14 +286,18 @@ class Core:
                 else:
                     self.hand_over(worker, seat)
             seat.present = False
+            if seat is not here.own_seat:
+                self._cut_off_bound(seat)
             if self.closing:
-                self._cut_off_absent()
+                self._cut_off_bound()
                 self.workers[0].unpark()
             if interrupts is not None:
                 interrupts.unwatch()
         try:
+            if self.failure is not None and (not main._done or main.cancelled()):
+                raise self.failure
             if not main._done:
-                raise self.failure or RuntimeError("the runtime was shut down meanwhile")
+                raise RuntimeError("the runtime was shut down meanwhile")
             if main.cancelled() and interrupts is not None and interrupts.count:
                 raise KeyboardInterrupt
             return main.result()
@@ -357,15 +361,17 @@ class Core:
             self._cancelled_all = True
         for registry in self._registries():
             for task in registry.copy():
-                task.cancel()
+                task.abort()
 
-    def _cut_off_absent(self) -> None:
-        """Cut off the tasks that are bound to a thread which has left the runtime: in a
-        LocalSet there that nobody drives."""
+    def _cut_off_bound(self, seat: Seat | None = None) -> None:
+        """Cut off the tasks that are bound to `seat`, or else to any thread that has left
+        the runtime: in a LocalSet that nobody drives any more."""
         for registry in self._registries():
             for task in registry.copy():
-                seat = getattr(task._home, "seat", None)
-                if getattr(task._home, "bound_to_thread", False) and seat and not seat.present:
+                home = task._home
+                if getattr(home, "bound_to_thread", False) and (
+                    home.seat is seat if seat is not None else not home.seat.present
+                ):
                     task._cut_off()
 
     def shutdown(self, timeout: float | None) -> None:
@@ -420,7 +426,7 @@ class Core:
         first = self.workers[0]
         seat = Seat.of_this_thread()
         seat.present = True
-        self._cut_off_absent()
+        self._cut_off_bound()
         while held := seat.wait_for(first, CALLER, _remaining(deadline)):
             if deadline is not None:  # a timer, to end the worker's sleep
                 nudge_at = self.clock.now() + max(deadline - time.monotonic(), 0)

@@ -70,6 +70,7 @@ class Task(JoinHandle[T], Waiter):
     What a user sees is its base, JoinHandle.
     """
 
+    _aborted: bool
     _budget: int
     _cancel_message: Any
     _cancelling: int
@@ -84,6 +85,7 @@ class Task(JoinHandle[T], Waiter):
     _token: Token
 
     __slots__ = (
+        "_aborted",
         "_budget",
         "_cancel_message",
         "_cancelling",
@@ -181,7 +183,12 @@ class Task(JoinHandle[T], Waiter):
         if is_unstarted(coro):
             coro.close()
             raise asyncio.CancelledError
-        return context.run(coro.throw, self._cancelled_error())
+        error = self._cancelled_error()
+        try:
+            return context.run(coro.throw, error)
+        finally:
+            # This frame outlives the call in the traceback of what is raised.
+            del self, coro, context, error
 
     def _cancelled_error(self) -> asyncio.CancelledError:
         message, self._cancel_message = self._cancel_message, None
@@ -235,6 +242,10 @@ class Task(JoinHandle[T], Waiter):
     # What a JoinHandle offers.
 
     def abort(self) -> None:
+        with _cancel_lock:
+            if self._aborted:
+                return  # a second CancelledError would interrupt the cleaning up
+            self._aborted = True
         self.cancel()
 
     abort.__doc__ = JoinHandle.abort.__doc__
@@ -362,6 +373,7 @@ def new_task(
     task._id = None
     task._name = name
     task._waiters = []
+    task._aborted = False
     task._cancelling = 0
     task._context = context
     task._coro = coro

@@ -195,7 +195,9 @@ class Worker:
         source, other = stay, queue
         polls = lifo_polls = 0
         turn_ends = _SLICE
+        task: Any = None
         current: Task[Any] | None = None
+        yielded: Any = None
         while polls < limit:
             try:
                 if lifo and lifo_polls < _LIFO_LIMIT:
@@ -223,7 +225,7 @@ class Worker:
                 if task._must_cancel:
                     yielded = task._poll_cancelled()
                 else:
-                    yielded = task._context.run(task._send, None)  # type: ignore[union-attr, arg-type]
+                    yielded = task._context.run(task._send, None)
             except StopIteration as stop:
                 task._returned(stop.value)
             except WorkerClosed:
@@ -256,6 +258,8 @@ class Worker:
                         task._throw_next(error)
         if current is not None:
             clear_current_task(loop)
+        # A task's failure refers to this frame by its own frame's f_back.
+        task = current = yielded = None
         return polls
 
     def _poll_later(self, task: Task[Any]) -> None:
@@ -336,8 +340,9 @@ class Worker:
         timeout = None if deadline == math.inf else min(max(deadline - now, 0), _LONGEST_SLEEP)
 
         core = self.core
-        last_searcher = core.idle.sleep(self)
+        # In this order: who finds this worker among the sleepers must be able to wake it.
         self._sleeping.append(None)
+        last_searcher = core.idle.sleep(self)
         # Announced; now look at everything once more, see idle.py.
         if self._has_work() or (last_searcher and core.has_stealable(self)):
             timeout = 0

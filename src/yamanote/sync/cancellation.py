@@ -167,6 +167,9 @@ class DropGuard:
         with token.drop_guard():
             ...
 
+    Prefer `with`: on a free-threaded build, a guard whose last reference goes on another
+    thread than the one that made it is collected when that one runs.
+
     Tokio: tokio-util's `sync::DropGuard`.
     """
 

@@ -200,8 +200,10 @@ class JoinSet(Generic[T]):
             async for page in tasks:
                 ...
 
-    A task is in the set until it is joined: ended tasks count too. Dropping the set
-    aborts all tasks in it; leaving `async with` aborts them and waits for their end.
+    A task is in the set until it is joined: ended tasks count too. Leaving `async with`
+    aborts all tasks in the set and waits for their end. Dropping the set aborts them too,
+    at the latest when it is collected: on a free-threaded build, a set whose last
+    reference goes on another thread than the one that made it waits until that one runs.
 
     Args:
         coros: coroutines to start with, as by `extend`.

@@ -244,6 +244,9 @@ class TaskTracker:
 class TaskTrackerToken:
     """Is tracked until `release`, the end of `with`, or until it is dropped.
 
+    Prefer `with`: on a free-threaded build, a token whose last reference goes on another
+    thread than the one that made it is collected when that one runs.
+
     Thread-safe. Tokio: tokio-util's `task::TaskTrackerToken`.
     """
 

@@ -536,8 +536,8 @@ def test_spare_threads_end(workers: int) -> None:
     async def block(together: threading.Barrier) -> None:
         block_in_place(together.wait, LIMIT)
 
+    before = threading.enumerate()
     with Runtime(worker_threads=workers, thread_keep_alive=0.0) as rt:
-        rt.spawn(yield_now()).join(LIMIT)
         together = threading.Barrier(5)
         handles: list[JoinHandle[None]] = [rt.spawn(block(together)) for _ in range(4)]
         together.wait(LIMIT)
@@ -545,4 +545,6 @@ def test_spare_threads_end(workers: int) -> None:
             handle.join(LIMIT)
         done = on_thread(lambda: rt.block_on(yield_now()))
         assert done.result(LIMIT) is None
-    assert not [t for t in threading.enumerate() if t.name.startswith("yamanote-worker")]
+        assert len(threading.enumerate()) > len(before)
+    left = set(threading.enumerate()) - set(before)
+    assert not [thread for thread in left if thread.name.startswith("yamanote-worker")]

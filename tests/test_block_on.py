@@ -195,6 +195,7 @@ def test_join_with_a_timeout(multi_rt: Runtime) -> None:
 
 def test_several_runtimes(rt_config: Config) -> None:
     with Runtime(**rt_config) as one, Runtime(**rt_config) as two, Runtime() as three:
+
         async def main() -> int:
             assert Handle.current() == one.handle
             # A handle of one runtime may be awaited in another.

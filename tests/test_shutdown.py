@@ -398,6 +398,11 @@ def test_a_runtime_that_was_never_used(rt_config: Config) -> None:
     assert threading.active_count() == threads
 
 
+def drop(things: list[Runtime]) -> None:
+    things.clear()
+    gc.collect()
+
+
 def test_an_abandoned_runtime(rt_config: Config) -> None:
     stopped = threading.Event()
     parked = threading.Event()
@@ -414,20 +419,20 @@ def test_an_abandoned_runtime(rt_config: Config) -> None:
     rt.block_on(yield_now())
     if rt_config["flavor"] == "multi_thread":
         assert parked.wait(LIMIT)
+    runtimes = [rt]
+    del rt
     with pytest.warns(ResourceWarning, match="dropped without being shut down"):
-        del rt
-        gc.collect()
+        drop(runtimes)
     assert cancelled(handle)
     if rt_config["flavor"] == "multi_thread":
         assert stopped.wait(LIMIT)
 
 
 def test_an_abandoned_runtime_with_a_handle_left() -> None:
-    rt = Runtime(worker_threads=1)
-    handle: Handle = rt.handle
-    with pytest.warns(ResourceWarning):
-        del rt
-        gc.collect()
+    runtimes = [Runtime(worker_threads=1)]
+    handle: Handle = runtimes[0].handle
+    with pytest.warns(ResourceWarning, match="dropped without being shut down"):
+        drop(runtimes)
     assert cancelled(handle.spawn(nothing()))
 
 

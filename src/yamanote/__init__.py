@@ -5,12 +5,14 @@ from . import sync as sync
 from . import task as task
 from . import time as time
 from .runtime import Handle, Runtime, main, run
+from .sync import CancellationToken
 from .task import (
     JoinError,
     JoinHandle,
     JoinSet,
     LocalKey,
     LocalSet,
+    TaskTracker,
     block_in_place,
     join,
     select,
@@ -24,6 +26,7 @@ from .task import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "CancellationToken",
     "Handle",
     "JoinError",
     "JoinHandle",
@@ -31,6 +34,7 @@ __all__ = [
     "LocalKey",
     "LocalSet",
     "Runtime",
+    "TaskTracker",
     "block_in_place",
     "join",
     "main",

@@ -719,11 +719,15 @@ def test_runtime_in_thread_local(rt_config: Config) -> None:
         return local.rt.handle
 
     handles: list[Handle] = []
-    with pytest.warns(ResourceWarning, match="dropped without being shut down"):
+
+    def start_and_end() -> None:
         thread = threading.Thread(target=lambda: handles.append(keep()))
         thread.start()
         thread.join(LIMIT)
         gc.collect()
+
+    with pytest.warns(ResourceWarning, match="dropped without being shut down"):
+        start_and_end()
     handle = handles[0]
     with pytest.raises(JoinError) as error:
         handle.spawn(answer()).join(LIMIT)
@@ -865,8 +869,6 @@ def test_shutdown_concurrent_spawn(rt_config: Config) -> None:
         assert all(gate.is_finished() for gate in gates)
 
 
-
-
 class CallWhenDropped:
     def __init__(self, call: Any) -> None:
         self._call = call
@@ -901,10 +903,9 @@ def wake_from_thread_local(config: Config, waker: Any) -> None:
             assert rt.block_on(rt.spawn(answer())) == 42
         local.waker = keep.pop()
 
-    on_thread_end = threading.Thread(target=run)
-    on_thread_end.start()
-    on_thread_end.join(LIMIT)
-    del local
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(LIMIT)
     gc.collect()
     assert woken == [None]
 

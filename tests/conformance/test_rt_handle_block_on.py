@@ -320,9 +320,8 @@ def test_spawn_after_runtime_dropped(rt: Runtime) -> None:
 
 
 def test_unix_listener_bind(multi_rt: Runtime, tmp_path: Path) -> None:
-    with multi_rt.enter(), listen_unix(tmp_path / "socket") as listener:
-        with pytest.raises(Elapsed):
-            Handle.current().block_on(timeout(0.01, accept(listener)))
+    with multi_rt.enter(), listen_unix(tmp_path / "socket") as listener, pytest.raises(Elapsed):
+        Handle.current().block_on(timeout(0.01, accept(listener)))
 
 
 # ==== timers ======

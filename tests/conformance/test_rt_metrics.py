@@ -58,21 +58,22 @@ def test_global_queue_depth_current_thread() -> None:
 
 def test_global_queue_depth_multi_thread() -> None:
     with threaded() as rt:
-        all_blocked = threading.Barrier(3)
         end = threading.Event()
 
-        async def block() -> None:
-            all_blocked.wait(LIMIT)
+        async def block(blocked: threading.Event) -> None:
+            blocked.set()
             assert end.wait(LIMIT)
 
-        blocking = [rt.spawn(block()) for _ in range(rt.metrics().num_workers)]
-        all_blocked.wait(LIMIT)
-        spawned = []
+        handles = []
+        for _ in range(rt.metrics().num_workers):
+            blocked = threading.Event()
+            handles.append(rt.spawn(block(blocked)))
+            assert blocked.wait(LIMIT)
         for depth in range(10):
             assert rt.metrics().injection_queue_depth == depth
-            spawned.append(rt.spawn(nothing()))
+            handles.append(rt.spawn(nothing()))
         end.set()
-        for handle in (*blocking, *spawned):
+        for handle in handles:
             handle.join(LIMIT)
         assert rt.metrics().injection_queue_depth == 0
 

@@ -183,9 +183,7 @@ def test_drop_threadpool_drops_futures(workers: int) -> None:
 
     for _ in range(100):
         started, stopped, dropped = Counter(), Counter(), Counter()
-        with multi_thread(
-            workers, on_thread_start=started.add, on_thread_stop=stopped.add
-        ) as rt:
+        with multi_thread(workers, on_thread_start=started.add, on_thread_stop=stopped.add) as rt:
             rt.spawn(hold(Never(dropped)))
         assert started.value == workers
         assert stopped.value == started.value
@@ -383,9 +381,9 @@ async def block_at_once() -> str:
 
 
 def test_block_in_place1() -> None:
-    with Runtime(flavor="current_thread") as rt:
-        with pytest.raises(RuntimeError, match="current_thread"):
-            rt.block_on(block_at_once())
+    rt = Runtime(flavor="current_thread")
+    with rt, pytest.raises(RuntimeError, match="current_thread"):
+        rt.block_on(block_at_once())
 
 
 def test_block_in_place2(multi_rt: Runtime) -> None:

@@ -41,7 +41,8 @@ class Baton:
     __slots__ = ("_closed", "_lock", "_queue", "_unpark", "rank", "wanted")
 
     def __init__(self, unpark: Any) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: the collector may run inside, and a `__del__` that wakes a LocalSet.
+        self._lock = threading.RLock()
         #: The holder's, 0 when there is none.
         self.rank = 0
         self._queue: list[Ticket] = []

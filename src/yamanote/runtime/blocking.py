@@ -127,6 +127,7 @@ class BlockingPool:
         self._idle: list[threading.Lock] = []
         self._running: set[BlockingTask[Any]] = set()
         self._threads: set[threading.Thread] = set()
+        self._leaving: set[threading.Thread] = set()
         self._most = core.config.max_blocking_threads
         self._keep_alive = core.config.thread_keep_alive
         self._closed = False
@@ -145,6 +146,7 @@ class BlockingPool:
                 elif len(self._threads) < self._most:
                     thread = threading.Thread(target=self._work, daemon=True)
                     self._threads.add(thread)
+                    self._leaving = {other for other in self._leaving if other.is_alive()}
                     try:
                         thread.start()
                     except RuntimeError:
@@ -170,9 +172,13 @@ class BlockingPool:
                 del task  # its result is not this thread's to keep
                 self._core.blocking_call_ended()
         finally:
+            self._leave()
             self._core.thread_stopped()
-            with self._lock:
-                self._threads.discard(threading.current_thread())
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._threads.discard(threading.current_thread())
+            self._leaving.add(threading.current_thread())
 
     def _next(self, turn: threading.Lock) -> BlockingTask[Any] | None:
         """The next call; None when this thread shall end."""
@@ -192,6 +198,7 @@ class BlockingPool:
                     self._idle.remove(turn)
                     # Counted out at once, lest new work be left to a thread that ends.
                     self._threads.discard(threading.current_thread())
+                    self._leaving.add(threading.current_thread())
                     return None
             turn.acquire()  # called in the last moment
 
@@ -215,7 +222,7 @@ class BlockingPool:
             for turn in self._idle:
                 turn.release()
             self._idle.clear()
-            threads = list(self._threads)
+            threads = [*self._threads, *self._leaving]
         for task in waiting:
             task.abort()
         return threads

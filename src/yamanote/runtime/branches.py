@@ -73,7 +73,7 @@ _ENTERED: Any = _Entered()
 class Branches(Park):
     """A group of branches, and what the task that awaits it parks on."""
 
-    __slots__ = ("_ready", "_waiting", "branches", "caller", "tasks")
+    __slots__ = ("_ready", "_waiting", "branches", "caller", "ended", "tasks")
 
     def __init__(self, coros: list[Any], order: list[int]) -> None:
         #: The task that awaits the group.
@@ -84,6 +84,8 @@ class Branches(Park):
         context: Any = getattr(self.caller, "_context", None)
         locals = getattr(self.caller, "_locals", None)
         self.branches: list[Any] = []
+        #: Those that have ended, in the order in which they did.
+        self.ended: list[Any] = []
         for coro in coros:
             branch = new_task(coro, self, self.tasks, context, None, Branch)
             branch._locals = dict(locals) if locals else None
@@ -131,7 +133,13 @@ class Branches(Park):
         except BaseException:
             yield from self._cancel_all()
             raise
-        yield from self._cancel_all()
+        else:
+            yield from self._cancel_all()
+        finally:
+            # All have ended: nothing wakes them any more. Without this, a cycle.
+            for branch in self.branches:
+                branch._home = None
+            self.caller = None
 
     def _cancel_all(self) -> Generator[Any, None, None]:
         for branch in self.branches:
@@ -172,6 +180,20 @@ class Branches(Park):
             branch._poll()
         finally:
             swap_current_task(loop, self.caller)
+        if branch._done:
+            self.ended.append(branch)
+
+    def all_ended(self) -> bool:
+        """Whether every branch has ended."""
+        return not self.tasks
+
+    def one_ended(self) -> bool:
+        """Whether a branch has ended."""
+        return bool(self.ended)
+
+    def all_ended_or_one_failed(self) -> bool:
+        """Whether every branch has ended, or one has failed."""
+        return not self.tasks or any(branch._failure is not None for branch in self.ended)
 
     def log_failures(self, but: Branch | None) -> None:
         """Log what else went wrong; one failure only can be raised."""

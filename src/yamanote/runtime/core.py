@@ -60,7 +60,7 @@ class Core:
         self._shutting_down = False
         self._cancelled_all = False
         self._spawned_outside = 0
-        self._threads: set[threading.Thread] = set()
+        self._threads: list[threading.Thread] = []
         self._thread_numbers = itertools.count()
         self.new_task: Callable[..., Task[Any]] = new_task
         task_hooks = (
@@ -96,6 +96,8 @@ class Core:
         if self.closing:
             task._cut_off()
             task._close()
+            # Who shuts down may have found it in the registry, and wait for its end.
+            self.workers[0].unpark()
             return task
         with self._lock:
             self._spawned_outside += 1
@@ -189,7 +191,7 @@ class Core:
             if self.stopped:
                 return
             thread.start()
-            self._threads.add(thread)
+            self._threads = [thread, *(other for other in self._threads if other.is_alive())]
 
     def hand_over(self, worker: Worker, seat: Seat) -> None:
         """Give up a worker that must go on without this thread."""
@@ -224,8 +226,6 @@ class Core:
                 self._fail(error)
             seat.give_way()
         seat.present = False
-        with self._lock:
-            self._threads.discard(threading.current_thread())
         self.thread_stopped()
 
     def _background_done(self) -> bool:
@@ -352,6 +352,10 @@ class Core:
     def _quiet(self) -> bool:
         return not any(self._registries())
 
+    def has_ended(self) -> bool:
+        """Whether the drivers have nothing to wait for any more."""
+        return self.stopped or (self._shutting_down and self._quiet())
+
     def _close(self) -> None:
         """Cancel all tasks; those to come are cancelled at once."""
         with self._lock:
@@ -437,7 +441,7 @@ class Core:
         seat.present = False
         with self._lock:
             self.stopped = True
-            threads = list(self._threads)
+            threads = self._threads
         for worker in self.workers:
             worker.unpark()
         for registry in self._registries():
@@ -452,8 +456,7 @@ class Core:
             # Those that nobody drives; the others' drivers do it themselves.
             if not worker.closed and Seat().wait_for(worker, BACKGROUND, 0):
                 self._wind_down(worker, deadline)
-        threads += self.pool.close()
-        for thread in threads:
+        for thread in threads + self.pool.close():
             if thread is not threading.current_thread():
                 thread.join(_remaining(deadline))
         self.pool.cut_off()

@@ -26,7 +26,8 @@ class Idle:
     __slots__ = ("_limit", "_lock", "searching", "sleepers")
 
     def __init__(self, workers: int) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: the collector may run inside, and a `__del__` that aborts tasks.
+        self._lock = threading.RLock()
         self._limit = workers // 2
         self.sleepers: list[Worker] = []
         self.searching = 0
@@ -37,9 +38,12 @@ class Idle:
         To be called when `sleepers` is not empty, which is looked at without the lock.
         """
         with self._lock:
-            if self.searching or not self.sleepers:
+            if self.searching:
                 return
-            worker = self.sleepers.pop()
+            try:
+                worker = self.sleepers.pop()
+            except IndexError:
+                return
             worker.searching = True
             self.searching += 1
         worker.unpark()

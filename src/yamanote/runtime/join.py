@@ -273,13 +273,18 @@ class AbortHandle:
     Thread-safe. Tokio: `task::AbortHandle`.
     """
 
-    __slots__ = ("_task", "id", "name")
+    __slots__ = ("_name", "_task", "id")
 
     def __init__(self, task: JoinHandle[Any]) -> None:
         self.id = task.id
-        self.name = task.name
+        self._name = task._name
         # Weak: this handle shall not keep the result of a task alive.
         self._task = weakref.ref(task)
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return f"task-{self.id}" if self._name is None else self._name
 
     def abort(self) -> None:
         """Cancel the task, as `JoinHandle.abort` does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
@@ -108,7 +109,7 @@ class Runtime:
 
     def __del__(self) -> None:
         core = getattr(self, "_core", None)
-        if core is not None and not core.closing:
+        if core is not None and not core.closing and not sys.is_finalizing():
             warnings.warn(
                 "a Runtime was dropped without being shut down: use `with Runtime() as rt:`",
                 ResourceWarning,

@@ -295,9 +295,12 @@ class Task(JoinHandle[T], Waiter):
     def result(self) -> T:
         """The result; raises what the task raised, as `asyncio.Task.result`."""
         error = self.exception()
-        if error is not None:
+        if error is None:
+            return self._result
+        try:
             raise error
-        return self._result
+        finally:
+            del self, error  # the error's traceback refers to this frame
 
     def exception(self) -> BaseException | None:
         """The exception that escaped the task, as `asyncio.Task.exception`."""

@@ -379,7 +379,7 @@ class Worker:
             or core.injection
             or self.baton.wanted
             or self.seat.has_work()
-            or (core.stopped and self.loop.driven)
+            or (self.loop.driven and core.has_ended())
             or self.loop.callbacks()
         )
 
@@ -399,7 +399,14 @@ class Worker:
         self.take(seat)
         try:
             while not until():
-                self.loop.run_once()
+                try:
+                    self.loop.run_once()
+                except BaseException:
+                    if here.worker is not self:
+                        raise WorkerClosed from None
+                    raise
+                if here.worker is not self:  # the task has caught WorkerClosed
+                    raise WorkerClosed
                 if self.baton.wanted:
                     return until()
             return True

@@ -9,13 +9,13 @@ from .blocking import block_in_place, spawn_blocking
 from .combine import Selected, join, select, try_join
 from .coop import yield_now
 from .ids import id, try_id
-from .join_map import JoinMap
-from .join_set import JoinSet, JoinSetEmpty
+from .join_map import JoinMap, JoinMapError
+from .join_set import JoinSet, JoinSetBuilder, JoinSetEmpty
 from .local import LocalEnterGuard, LocalSet, spawn_local
 from .local_key import AccessError, LocalKey
 from .local_pool import LocalPool
 from .spawn import Builder, spawn
-from .tracker import TaskTracker
+from .tracker import TaskTracker, TaskTrackerToken
 
 __all__ = [
     "AbortHandle",
@@ -25,7 +25,9 @@ __all__ = [
     "JoinError",
     "JoinHandle",
     "JoinMap",
+    "JoinMapError",
     "JoinSet",
+    "JoinSetBuilder",
     "JoinSetEmpty",
     "LocalEnterGuard",
     "LocalKey",
@@ -33,6 +35,7 @@ __all__ = [
     "LocalSet",
     "Selected",
     "TaskTracker",
+    "TaskTrackerToken",
     "block_in_place",
     "coop",
     "id",

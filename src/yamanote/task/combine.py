@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from types import coroutine
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-from ..runtime.branches import Branch, Branches
+from ..runtime.branches import Branches
 from ..runtime.core import close_coroutine
 from ..runtime.here import here
 from ..runtime.task import as_coroutine
@@ -63,9 +63,11 @@ async def join(*awaitables: Any) -> tuple[Any, ...]:
     Cancelling the caller cancels all and sees them end. Tokio: `tokio::join!`.
     """
     group = _group(awaitables, range(len(awaitables)))
-    failed: list[Branch] = []
-    await _run(group, lambda: _all_ended(group, failed))
-    return _results(group, failed)
+    try:
+        await _run(group, group.all_ended)
+        return _results(group)
+    finally:
+        del group  # an error's traceback refers to this frame
 
 
 @overload
@@ -91,9 +93,11 @@ async def try_join(*awaitables: Any) -> tuple[Any, ...]:
     Tokio: `tokio::try_join!`.
     """
     group = _group(awaitables, range(len(awaitables)))
-    failed: list[Branch] = []
-    await _run(group, lambda: _all_ended(group, failed) or bool(failed))
-    return _results(group, failed)
+    try:
+        await _run(group, group.all_ended_or_one_failed)
+        return _results(group)
+    finally:
+        del group  # an error's traceback refers to this frame
 
 
 async def select(*positional: Any, biased: bool = False, **named: Any) -> Selected[Any]:
@@ -128,20 +132,16 @@ async def select(*positional: Any, biased: bool = False, **named: Any) -> Select
         worker = here.worker
         (random if worker is None else worker.random).shuffle(order)
     group = _group(list(branches.values()), order)
-    won: list[Branch] = []
-
-    def has_winner() -> bool:
-        if not won:
-            won.extend(branch for branch in group.branches if branch._done)
-        return bool(won)
-
-    await _run(group, has_winner)
-    winner = won[0]
-    group.log_failures(but=winner)
-    error = winner.exception()
-    if error is not None:
-        raise error
-    return Selected(list(branches)[group.branches.index(winner)], winner._result)
+    names = list(branches)
+    winner = None
+    del positional, named, branches
+    try:
+        await _run(group, group.one_ended)
+        winner = group.ended[0]
+        group.log_failures(but=winner)
+        return Selected(names[group.branches.index(winner)], winner.result())
+    finally:
+        del group, winner  # an error's traceback refers to this frame
 
 
 def _group(awaitables: Any, order: Any) -> Branches:
@@ -161,17 +161,12 @@ def _run(group: Branches, until: Any) -> Any:
     yield from group.run(until)
 
 
-def _all_ended(group: Branches, failed: list[Branch]) -> bool:
-    for branch in group.branches:
-        if branch._done and branch._failure is not None and branch not in failed:
-            failed.append(branch)
-    return not group.tasks
-
-
-def _results(group: Branches, failed: list[Branch]) -> tuple[Any, ...]:
-    if failed:
-        group.log_failures(but=failed[0])
-        error = failed[0].exception()
-        assert error is not None
-        raise error
-    return tuple([branch._result for branch in group.branches])
+def _results(group: Branches) -> tuple[Any, ...]:
+    try:
+        failed = [branch for branch in group.ended if branch._failure is not None]
+        if failed:
+            group.log_failures(but=failed[0])
+            failed[0].result()
+        return tuple([branch._result for branch in group.branches])
+    finally:
+        del group, failed  # an error's traceback refers to this frame

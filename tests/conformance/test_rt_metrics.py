@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.channels import LIMIT, Counter, on_thread
+from tests.channels import LIMIT, Counter, Oneshot, on_thread
 from yamanote import Runtime, spawn, yield_now
 from yamanote.time import sleep
 
@@ -92,8 +92,16 @@ def test_worker_total_busy_duration(make: Any) -> None:
 
 
 def test_worker_park_count() -> None:
-    with current_thread() as rt:
-        rt.block_on(sleep(0.001))
+    asleep = threading.Event()
+    message: Oneshot[str] = Oneshot()
+
+    def send_when_parked() -> None:
+        assert asleep.wait(LIMIT)
+        message.send("wake up")
+
+    with current_thread(on_thread_park=asleep.set) as rt:
+        on_thread(send_when_parked)
+        assert rt.block_on(message.recv()) == "wake up"
     assert rt.metrics().workers[0].parks >= 1
 
     parked = Counter()

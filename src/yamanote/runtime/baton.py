@@ -117,8 +117,9 @@ class Baton:
     def _settle(self) -> None:
         best = max(self._queue, key=lambda ticket: ticket.rank, default=None)
         if best is not None and not self.rank:
-            self._queue.remove(best)
+            # In this order, for the lock is re-entrant.
             self.rank = best.rank
+            self._queue.remove(best)
             best.granted = True
             best.lock.release()
             best = max(self._queue, key=lambda ticket: ticket.rank, default=None)

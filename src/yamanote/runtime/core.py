@@ -281,7 +281,9 @@ class Core:
             with self._lock:
                 worker.callers -= 1
             if seat.baton is not None:
-                if stay:
+                if self.stopped:
+                    self._wind_down(worker, time.monotonic())
+                elif stay:
                     seat.give_way()
                 else:
                     self.hand_over(worker, seat)
@@ -330,10 +332,12 @@ class Core:
         callbacks = loop.callbacks()
         clear_current_task(loop)
         worker.leave()
+        outer, here.blocked_in = here.blocked_in, self
         try:
             self.hand_over(worker, seat)
             return func()
         finally:
+            here.blocked_in = outer
             if not seat.wait_for(worker, RETURNING):
                 raise WorkerClosed
             worker.baton.hold_as(rank)
@@ -373,9 +377,8 @@ class Core:
         for registry in self._registries():
             for task in registry.copy():
                 home = task._home
-                if getattr(home, "bound_to_thread", False) and (
-                    home.seat is seat if seat is not None else not home.seat.present
-                ):
+                place = home.seat if getattr(home, "bound_to_thread", False) else None
+                if place is not None and (place is seat if seat is not None else not place.present):
                     task._cut_off()
 
     def shutdown(self, timeout: float | None) -> None:
@@ -387,7 +390,11 @@ class Core:
         Raises:
             RuntimeError: called on a thread that runs tasks, which it would block.
         """
-        if here.worker is not None or events._get_running_loop() is not None:
+        if (
+            here.worker is not None
+            or here.blocked_in is self
+            or events._get_running_loop() is not None
+        ):
             raise RuntimeError(
                 "a runtime cannot be shut down from inside a task, which would wait for "
                 "itself: leave block_on() first, or use another thread"

@@ -19,6 +19,7 @@ class _Here(threading.local):
     worker: Worker | None = None
     core: Core | None = None
     guard: EnterGuard | None = None
+    blocked_in: Core | None = None
     seat: Seat | None = None
     own_seat: Seat | None = None
     local_set: Any = None

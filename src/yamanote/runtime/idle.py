@@ -74,12 +74,13 @@ class Idle:
         """`worker` is about to sleep; it must look at its queues once more after this, and
         at the others' if it was the last searcher, which is returned."""
         with self._lock:
-            self.sleepers.append(worker)
-            if not worker.searching:
-                return False
-            worker.searching = False
-            self.searching -= 1
-            return self.searching == 0
+            last = False
+            if worker.searching:
+                worker.searching = False
+                self.searching -= 1
+                last = self.searching == 0
+            self.sleepers.append(worker)  # last, for the lock is re-entrant
+            return last
 
     def awake(self, worker: Worker) -> None:
         """`worker` has woken up, whoever woke it."""

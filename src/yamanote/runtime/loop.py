@@ -140,6 +140,12 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             if pin is not None:
                 pin(self.worker)
 
+    def get_debug(self) -> bool:
+        # asyncio.Future() asks for it: the one trace of a future that is made directly.
+        if self._thread_id == threading.get_ident():
+            self._claim()
+        return super().get_debug()
+
     if not TYPE_CHECKING:  # the signatures stay those of the base class
 
         def call_soon(self, callback, *args, context=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
@@ -116,7 +117,10 @@ class Runtime:
                 stacklevel=2,
                 source=self,
             )
-            core.shutdown_background()
+            # Elsewhere: the collector may have come while this thread holds the core's lock.
+            threading.Thread(
+                target=core.shutdown_background, name="yamanote-shutdown", daemon=True
+            ).start()
 
     def __repr__(self) -> str:
         state = "shut down" if self._core.closing else "running"

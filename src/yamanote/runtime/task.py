@@ -44,7 +44,7 @@ from types import CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .here import here
-from .join import JoinHandle
+from .join import JoinError, JoinHandle
 from .park import NO_TOKEN, Park, Token, Waiter, wake
 
 if TYPE_CHECKING:
@@ -121,14 +121,20 @@ class Task(JoinHandle[T], Waiter):
                     continue
                 waiter._home.push(waiter)
 
-    def _raised(self, error: BaseException) -> None:
-        """running → done, by an exception."""
+    def _raised(self, error: BaseException) -> bool:
+        """running → done, by an exception; False if the task was cut off before."""
         traceback: TracebackType | None = error.__traceback__
         if traceback is not None:
             # Without the poll loop's frame, whose variables would keep this task alive.
             error.__traceback__ = traceback.tb_next
-        if self._release():
-            self._fail(None if isinstance(error, asyncio.CancelledError) else error)
+        if not self._release():
+            return False
+        cancelled = isinstance(error, asyncio.CancelledError) or (
+            # It awaited a task that was cancelled a moment before itself.
+            self._aborted and isinstance(error, JoinError) and error.is_cancelled()
+        )
+        self._fail(None if cancelled else error)
+        return True
 
     def _release(self) -> bool:
         """Leave the registry and let the coroutine go; False if it was cut off before."""

@@ -234,8 +234,8 @@ class Worker:
                 if is_busy_context(error):
                     self._poll_later(task)
                     continue
-                task._raised(error)
-                core.panicked(error)
+                if task._raised(error):
+                    core.panicked(error)
             else:
                 # The one place that decides what a yielded value means.
                 if yielded is None:

@@ -150,10 +150,9 @@ class LocalSet:
         try:
             return await coro
         finally:
-            local.exit()
-            worker = here.worker
             # Its asyncio objects, if it has any, belong to this worker.
-            task._home = home if getattr(home, "bound_to_thread", False) else worker
+            task._home = home if getattr(home, "bound_to_thread", False) else here.worker
+            local.exit()
 
     def block_on(self, runtime: Runtime, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
         """Run `coro` to its end on `runtime` and this thread, with the set's tasks.

@@ -132,15 +132,15 @@ def test_again_and_again(multi_rt: Runtime, switch_interval: float) -> None:
 
     async def main() -> int:
         done = 0
-        for _ in range(200):
+        for _ in range(100):
             event = threading.Event()
             task = spawn(set_it(event))
             done += block_in_place(event.wait, LIMIT)
             await task
         return done
 
-    assert multi_rt.block_on(main()) == 200
-    assert multi_rt.block_on(multi_rt.spawn(main())) == 200
+    assert multi_rt.block_on(main()) == 100
+    assert multi_rt.block_on(multi_rt.spawn(main())) == 100
 
 
 def test_arguments_and_result(multi_rt: Runtime) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.gates import forever
-from yamanote import LocalKey, LocalSet, Runtime, block_in_place, spawn, spawn_local
+from yamanote import JoinError, LocalKey, LocalSet, Runtime, block_in_place, spawn, spawn_local
 from yamanote.task import AccessError
 
 
@@ -49,12 +50,13 @@ def test_local_set_spawn_local_panic_caller() -> None:
 def test_local_set_block_on_panic_caller() -> None:
     local = LocalSet()
     with Runtime(flavor="current_thread") as rt:
+        coro = forever()
 
         async def call() -> None:
-            local.block_on(rt, forever())
+            local.block_on(rt, coro)
 
-        raised_here(RuntimeError, r"await the coroutine or spawn\(\) it", lambda: rt.block_on(call()))
-    gc.collect()
+        with closing(coro):
+            raised_here(RuntimeError, r"await the coroutine or spawn", lambda: rt.block_on(call()))
 
 
 def test_spawn_panic_caller() -> None:
@@ -74,10 +76,15 @@ def test_local_key_with_panic_caller() -> None:
             number.get()
 
         async def main() -> None:
-            await number.scope(1, spawn(call()))
+            with pytest.raises(JoinError) as caught:
+                await spawn(call())
+            raise caught.value.into_panic()
 
-        # Spawned tasks do not inherit it.
-        raised_here(AccessError, r"number\.scope\(value, coro\)", lambda: rt.block_on(call()))
+        raised_here(
+            AccessError,
+            "spawned tasks do not inherit it",
+            lambda: rt.block_on(number.scope(1, main())),
+        )
 
 
 def test_local_key_get_panic_caller() -> None:

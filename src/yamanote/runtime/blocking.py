@@ -30,6 +30,22 @@ def _claim(right: list[None]) -> bool:
     return True
 
 
+def check_function(what: str, func: Any) -> None:
+    """Raise a TypeError unless `func` is a plain function, or another callable."""
+    if not callable(func):
+        raise TypeError(
+            f"{what}() takes a function and its arguments, not {func!r}: "
+            f"write {what}(f, x), not {what}(f(x))"
+        )
+    # The flag of inspect.iscoroutinefunction, which takes 1 µs.
+    code = getattr(func, "__code__", None)
+    if code is not None and code.co_flags & 0x80:
+        raise TypeError(
+            f"{what}() runs plain functions; {func.__qualname__} is an async function: "
+            f"use spawn({func.__qualname__}())"
+        )
+
+
 class BlockingTask(JoinHandle[T]):
     """A call that runs on a thread of the pool.
 
@@ -111,6 +127,7 @@ def submit_to(
     executor: Executor, name: str | None, func: Callable[..., T], *args: Any, **kwargs: Any
 ) -> JoinHandle[T]:
     """Run a call in any executor of `concurrent.futures`."""
+    check_function("spawn_blocking", func)
     return ExecutorTask(executor.submit(func, *args, **kwargs), name)
 
 
@@ -136,6 +153,7 @@ class BlockingPool:
         self, context: Context, name: str | None, func: Callable[..., T], *args: Any, **kwargs: Any
     ) -> JoinHandle[T]:
         """Queue a call, to run in `context`."""
+        check_function("spawn_blocking", func)
         task = BlockingTask(functools.partial(context.run, func, *args, **kwargs), name)
         with self._lock:
             closed = self._closed
@@ -166,7 +184,9 @@ class BlockingPool:
             turn = threading.Lock()
             turn.acquire()
             while (task := self._next(turn)) is not None:
+                here.blocking_call = task
                 task.run()
+                here.blocking_call = None
                 with self._lock:
                     self._running.discard(task)
                 del task  # its result is not this thread's to keep

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
 from .clock import Clock
-from .compat import clear_current_task, current_task, swap_current_task
+from .compat import current_task, swap_current_task
 from .here import here
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
@@ -30,7 +30,7 @@ from .join import logger
 from .metrics import RuntimeMetrics, WorkerMetrics
 from .park import Callback
 from .seat import Seat
-from .task import Task, as_coroutine, new_task
+from .task import MainTask, Task, as_coroutine, new_task
 from .worker import Worker, WorkerClosed, close_all
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class Core:
         with self._lock:
             worker = min(self.workers, key=lambda worker: worker.callers)
             worker.callers += 1
-        main = self.new_task(coro, worker, self.tasks, contextvars.copy_context(), "main")
+        main = new_task(coro, worker, self.tasks, contextvars.copy_context(), "main", MainTask)
         self.tasks.add(main)
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
@@ -330,7 +330,6 @@ class Core:
         loop = worker.loop
         rank = worker.baton.rank
         callbacks = loop.callbacks()
-        clear_current_task(loop)
         worker.leave()
         outer, here.blocked_in = here.blocked_in, self
         try:
@@ -390,6 +389,9 @@ class Core:
         Raises:
             RuntimeError: called on a thread that runs tasks, which it would block.
         """
+        if timeout == 0 and here.worker is not None and here.worker.core is not self:
+            self.shutdown_background()  # another runtime's, which is not waited for
+            return
         if (
             here.worker is not None
             or here.blocked_in is self

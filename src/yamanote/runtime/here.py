@@ -23,6 +23,7 @@ class _Here(threading.local):
     seat: Seat | None = None
     own_seat: Seat | None = None
     local_set: Any = None
+    blocking_call: Any = None
 
 
 here = _Here()

@@ -362,6 +362,13 @@ class Task(JoinHandle[T], Waiter):
         return f"<Task {self.name!r} {self._state()}{f' coro={coro}' if coro else ''}>"
 
 
+class MainTask(Task[T]):
+    """What `block_on` runs: polled as a task, but nobody spawned it, and to Tokio's users
+    it is none: it has no id to ask for, and no callback hears of it."""
+
+    __slots__ = ()
+
+
 def new_task(
     coro: Coroutine[Any, Any, Any],
     home: Any,

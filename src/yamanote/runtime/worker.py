@@ -423,6 +423,7 @@ class Worker:
 
     def leave(self) -> None:
         """The opposite of `take`."""
+        clear_current_task(self.loop)  # still set if Ctrl-C came in the middle of the poll loop
         self.loop.leave()
         self.seat.worker = here.worker = None
         here.seat = None

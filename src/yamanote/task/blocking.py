@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from ..runtime.blocking import submit_to
+from ..runtime.blocking import check_function, submit_to
 from ..runtime.here import current_core, here
 from ..runtime.join import JoinHandle
 
@@ -40,7 +40,6 @@ def spawn_blocking(
 
     Thread-safe. Tokio: `task::spawn_blocking`.
     """
-    _check_function("spawn_blocking", func)
     if executor is not None:
         return submit_to(executor, None, func, *args, **kwargs)
     return current_core().pool.spawn(copy_context(), None, func, *args, **kwargs)
@@ -64,23 +63,8 @@ def block_in_place(func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
     Tokio: `task::block_in_place`.
     """
-    _check_function("block_in_place", func)
+    check_function("block_in_place", func)
     worker = here.worker
     if worker is None:
         return func(*args, **kwargs)
     return worker.core.block_in_place(functools.partial(func, *args, **kwargs))
-
-
-def _check_function(what: str, func: Any) -> None:
-    if not callable(func):
-        raise TypeError(
-            f"{what}() takes a function and its arguments, not {func!r}: "
-            f"write {what}(f, x), not {what}(f(x))"
-        )
-    # The flag of inspect.iscoroutinefunction, which takes 1 µs.
-    code = getattr(func, "__code__", None)
-    if code is not None and code.co_flags & 0x80:
-        raise TypeError(
-            f"{what}() runs plain functions; {func.__qualname__} is an async function: "
-            f"use spawn({func.__qualname__}())"
-        )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ..runtime.compat import current_task
-from ..runtime.join import Id
-from ..runtime.task import Task
+from ..runtime.here import here
+from ..runtime.join import Id, JoinHandle
+from ..runtime.task import MainTask
 
 
 def id() -> Id:
     """The number of the task that calls this.
 
     Raises:
-        RuntimeError: not inside a Yamanote task.
+        RuntimeError: not inside a spawned task or call; the main coroutine of `block_on` is none.
 
     Tokio: `task::id`.
     """
@@ -28,5 +29,7 @@ def try_id() -> Id | None:
 
     Tokio: `task::try_id`.
     """
-    task = current_task()
-    return task.id if isinstance(task, Task) else None
+    task = current_task() or here.blocking_call
+    if isinstance(task, MainTask) or not isinstance(task, JoinHandle):
+        return None
+    return task.id

@@ -160,7 +160,11 @@ class LocalSet:
         Raises:
             RuntimeError: as `Runtime.block_on`.
         """
-        return runtime.block_on(self.run_until(coro))
+        try:
+            return runtime.block_on(self.run_until(coro))
+        except BaseException:
+            close_coroutine(coro)  # refused before it started
+            raise
 
     def __await__(self) -> Generator[Any, None, None]:
         """Run the set's tasks until all have ended, in whatever way."""

@@ -52,7 +52,12 @@ def spawn(
         return _spawn_outside(coro, name, context)
     # Looking at cr_frame costs 60 ns, and turns a puzzle at the first poll into an
     # error at the line that made it.
-    if type(coro) is not CoroutineType or coro.cr_frame is None or coro.cr_suspended:
+    if (
+        type(coro) is not CoroutineType
+        or coro.cr_frame is None
+        or coro.cr_suspended
+        or coro.cr_running
+    ):
         coro = as_coroutine(coro)
     return worker.spawn(coro, name, copy_context() if context is None else context)
 

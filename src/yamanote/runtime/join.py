@@ -211,6 +211,7 @@ class JoinHandle(Park, Generic[T]):
                 yield self
             except BaseException:
                 self._unregister(current._token)
+                del current  # a cancellation's traceback refers to this frame
                 raise
         if self._failure is None:
             return self._result

@@ -87,6 +87,7 @@ class Park:
                 yield self
             except BaseException:
                 self._unregister(current._token)
+                del current  # a cancellation's traceback refers to this frame
                 raise
         else:
             yield from wait_in_asyncio(self)

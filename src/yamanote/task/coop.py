@@ -64,6 +64,7 @@ async def unconstrained(coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
     locals = task._locals
     if locals is None:
         locals = task._locals = {}
+    del task  # an error's traceback refers to this frame
     locals[UNCONSTRAINED] = locals.get(UNCONSTRAINED, 0) + 1
     try:
         return await coro

@@ -153,6 +153,7 @@ class LocalSet:
             # Its asyncio objects, if it has any, belong to this worker.
             task._home = home if getattr(home, "bound_to_thread", False) else here.worker
             local.exit()
+            del task  # an error's traceback refers to this frame
 
     def block_on(self, runtime: Runtime, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
         """Run `coro` to its end on `runtime` and this thread, with the set's tasks.

@@ -44,6 +44,7 @@ class Sleep(Park):
         if not isinstance(task, Task):
             yield from asyncio.sleep(self._deadline - now()).__await__()
         elif self._deadline > now():
+            del task  # a cancellation's traceback refers to this frame
             yield self
         else:
             if task._out_of_budget():

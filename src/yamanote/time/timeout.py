@@ -94,9 +94,11 @@ class Timeout(Waiter):
             task, self._task = self._task, None
         self._token.clear()
         assert task is not None
+        remaining = task.uncancel() if self.expired else 0
+        del task  # an error's traceback refers to this frame
         if (
             self.expired
-            and task.uncancel() <= self._cancelling
+            and remaining <= self._cancelling
             and error_type is not None
             and issubclass(error_type, asyncio.CancelledError)
         ):

@@ -1,8 +1,9 @@
-"""Counterparts of tokio/tests/join_handle_panic.rs."""
+"""Counterpart of tokio/tests/join_handle_panic.rs."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -18,19 +19,19 @@ class PanicsOnDrop:
 def test_panics_do_not_propagate_when_dropping_join_handle(
     rt: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unraisable: list[str] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda args: unraisable.append(str(args.exc_value)))
+    reported: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda info: reported.append(str(info.exc_value)))
 
-    async def work() -> PanicsOnDrop:
+    async def output() -> Any:
         return PanicsOnDrop()
 
     async def main() -> str:
-        handle = spawn(work())
+        handle = spawn(output())
         await until(handle.is_finished)
-        assert not unraisable
+        assert not reported
         del handle
-        await until(lambda: unraisable)
+        await until(lambda: reported)
         return "went on"
 
     assert rt.block_on(main()) == "went on"
-    assert unraisable == ["I told you so"]
+    assert reported == ["I told you so"]

@@ -1,174 +1,179 @@
-"""Counterparts of tokio/tests/task_id.rs: `task.id()` and `JoinHandle.id`."""
+"""Counterparts of tokio/tests/task_id.rs.
+
+A destructor is a `__del__` here. Where Tokio drops the output of a task in the task's own
+context, Python calls `__del__` wherever the last reference goes.
+"""
 
 from __future__ import annotations
 
-import gc
-import weakref
+from collections.abc import Callable, Generator
+from typing import Any
 
 import pytest
 
-from tests.channels import Oneshot
-from tests.gates import until
-from yamanote import LocalSet, Runtime, block_in_place, join, spawn, spawn_blocking, spawn_local
+from tests.gates import Gate, until
+from yamanote import (
+    JoinError,
+    LocalSet,
+    Runtime,
+    block_in_place,
+    join,
+    spawn,
+    spawn_blocking,
+    spawn_local,
+    yield_now,
+)
 from yamanote.task import Id, id, try_id
-from yamanote.time import sleep
 
 
-def current_thread() -> Runtime:
-    return Runtime(flavor="current_thread")
-
-
-async def own_id() -> Id:
+async def my_id() -> Id:
     return id()
 
 
-async def two_ids() -> tuple[Id, Id]:
-    return await join(spawn(own_id()), spawn(own_id()))
+class Destructor:
+    """Notes which task it is dropped in."""
+
+    def __init__(self, seen: list[Id | None]) -> None:
+        self._seen = seen
+
+    def __del__(self) -> None:
+        self._seen.append(try_id())
 
 
-async def told_id_is_own() -> bool:
-    told: Oneshot[Id] = Oneshot()
-
-    async def compare() -> bool:
-        return await told.recv() == id()
-
-    handle = spawn(compare())
-    told.send(handle.id)
-    return await handle
+class Ready(Destructor):
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
 
 
-class Output:
-    """A result that can be seen to go."""
+class Pending(Destructor):
+    def __await__(self) -> Generator[None, None, None]:
+        while True:
+            yield
 
 
-def test_task_id_spawn() -> None:
-    async def main() -> tuple[Id, Id]:
-        handle = spawn(own_id())
-        return handle.id, await handle
+def test_task_id_spawn(rt: Runtime) -> None:
+    async def main() -> None:
+        handle = spawn(my_id())
+        assert await handle == handle.id
 
-    with current_thread() as rt:
-        expected, seen = rt.block_on(main())
-    assert seen == expected
-    assert str(seen) == str(int(seen))
+    rt.block_on(main())
 
 
-def test_task_id_spawn_blocking() -> None:
-    async def main() -> tuple[Id, Id]:
+def test_task_id_spawn_blocking(rt: Runtime) -> None:
+    async def main() -> None:
         handle = spawn_blocking(id)
-        return handle.id, await handle
+        assert await handle == handle.id
+        handle = spawn_blocking(lambda: block_in_place(id))
+        assert await handle == handle.id
 
-    with current_thread() as rt:
-        expected, seen = rt.block_on(main())
-    assert seen == expected
+    rt.block_on(main())
+
+
+async def two_ids_differ() -> None:
+    one, two = await join(spawn(my_id()), spawn(my_id()))
+    assert one != two
 
 
 def test_task_id_collision_current_thread() -> None:
-    with current_thread() as rt:
-        first, second = rt.block_on(two_ids())
-    assert first != second
+    with Runtime(flavor="current_thread") as rt:
+        rt.block_on(two_ids_differ())
 
 
 def test_task_id_collision_multi_thread(multi_rt: Runtime) -> None:
-    first, second = multi_rt.block_on(two_ids())
-    assert first != second
+    multi_rt.block_on(two_ids_differ())
+
+
+async def ids_match() -> None:
+    told = Gate()
+    expected: list[Id] = []
+
+    async def child() -> None:
+        await told.wait()
+        assert [id()] == expected
+
+    handle = spawn(child())
+    expected.append(handle.id)
+    told.open()
+    await handle
 
 
 def test_task_ids_match_current_thread() -> None:
-    with current_thread() as rt:
-        assert rt.block_on(told_id_is_own())
+    with Runtime(flavor="current_thread") as rt:
+        rt.block_on(ids_match())
 
 
 def test_task_ids_match_multi_thread(multi_rt: Runtime) -> None:
-    assert multi_rt.block_on(told_id_is_own())
+    multi_rt.block_on(ids_match())
 
 
 def test_task_id_future_destructor_completion(multi_rt: Runtime) -> None:
-    seen: list[Id] = []
-
-    class Held:
-        def __del__(self) -> None:
-            seen.append(id())
-
-    async def hold() -> None:
-        _held = Held()
-        try:
-            pass
-        finally:
-            seen.append(id())
-
-    async def main() -> Id:
-        handle = spawn(hold())
-        number = handle.id
+    async def main() -> None:
+        seen: list[Id | None] = []
+        handle = spawn(Ready(seen))
         await handle
-        return number
+        await until(lambda: seen)
+        assert seen == [handle.id]
 
-    number = multi_rt.block_on(main())
-    assert seen == [number, number]
+    multi_rt.block_on(main())
 
 
 def test_task_id_future_destructor_abort(multi_rt: Runtime) -> None:
-    seen: list[Id] = []
-    started: Oneshot[None] = Oneshot()
-
-    async def hold() -> None:
-        try:
-            started.send(None)
-            await sleep(1e6)
-        finally:
-            seen.append(id())
-
-    async def main() -> Id:
-        handle = spawn(hold())
-        number = handle.id
-        await started.recv()
+    async def main() -> None:
+        seen: list[Id | None] = []
+        handle = spawn(Pending(seen))
         handle.abort()
-        await until(handle.is_finished)
-        return number
+        with pytest.raises(JoinError) as error:
+            await handle
+        assert error.value.is_cancelled()
+        await until(lambda: seen)
+        assert seen == [handle.id]
 
-    number = multi_rt.block_on(main())
-    assert seen == [number]
-
-
-# Which task a destructor of the output runs in is the garbage collector's choice, not an
-# owner's. That the output goes when its last owner does is what is left to check.
+    multi_rt.block_on(main())
 
 
 def test_task_id_output_destructor_handle_dropped_before_completion() -> None:
-    outputs: list[weakref.ref[Output]] = []
-
-    async def work() -> Output:
-        output = Output()
-        outputs.append(weakref.ref(output))
-        return output
+    async def output(seen: list[Id | None], go_on: Gate) -> Destructor:
+        made = Destructor(seen)
+        await go_on.wait()
+        return made
 
     async def main() -> None:
-        handle = spawn(work())
+        seen: list[Id | None] = []
+        go_on = Gate()
+        handle = spawn(output(seen, go_on))
+        await yield_now()
         del handle
-        assert not outputs
-        await until(lambda: outputs)
-        await until(lambda: gc.collect() and outputs[0]() is None)
+        await yield_now()
+        assert not seen
+        go_on.open()
+        await until(lambda: seen)
+        assert len(seen) == 1
 
-    with current_thread() as rt:
+    with Runtime(flavor="current_thread") as rt:
         rt.block_on(main())
 
 
 def test_task_id_output_destructor_handle_dropped_after_completion() -> None:
-    outputs: list[weakref.ref[Output]] = []
+    async def output(seen: list[Id | None]) -> Destructor:
+        return Destructor(seen)
 
-    async def work() -> Output:
-        output = Output()
-        outputs.append(weakref.ref(output))
-        return output
+    async def dropper(handles: list[Any]) -> None:
+        handles.clear()
 
     async def main() -> None:
-        handle = spawn(work())
+        seen: list[Id | None] = []
+        handle = spawn(output(seen))
         await until(handle.is_finished)
-        gc.collect()
-        assert outputs[0]() is not None
+        await yield_now()
+        assert not seen
+        handles = [handle]
         del handle
-        await until(lambda: outputs[0]() is None)
+        drops = spawn(dropper(handles))
+        await drops
+        assert seen == [drops.id]  # the task that lets go of it
 
-    with current_thread() as rt:
+    with Runtime(flavor="current_thread") as rt:
         rt.block_on(main())
 
 
@@ -176,67 +181,57 @@ def test_task_try_id_outside_task() -> None:
     assert try_id() is None
 
 
+async def call(function: Callable[[], Any]) -> Any:
+    return function()
+
+
 def test_task_try_id_inside_block_on(rt: Runtime) -> None:
-    async def main() -> Id | None:
-        return try_id()
-
-    assert rt.block_on(main()) is None
+    assert rt.block_on(call(try_id)) is None
 
 
-def test_task_id_spawn_local() -> None:
-    async def main() -> tuple[Id, Id]:
-        handle = spawn_local(own_id())
-        return handle.id, await handle
+def test_task_id_spawn_local(rt: Runtime) -> None:
+    async def main() -> None:
+        handle = spawn_local(my_id())
+        assert await handle == handle.id
 
-    with current_thread() as rt:
-        expected, seen = LocalSet().block_on(rt, main())
-    assert seen == expected
+    rt.block_on(LocalSet().run_until(main()))
 
 
-def test_task_id_nested_spawn_local() -> None:
-    async def inner() -> Id:
-        return await spawn_local(own_id())
+def test_task_id_nested_spawn_local(rt: Runtime) -> None:
+    async def child() -> None:
+        parent = id()
 
-    async def parent() -> None:
-        own = id()
-        assert await LocalSet().run_until(inner()) != own
-        assert id() == own
+        async def inner() -> None:
+            assert await spawn_local(my_id()) != parent
+            assert id() == parent
+
+        await LocalSet().run_until(inner())
+        assert id() == parent
 
     async def main() -> None:
-        await spawn_local(parent())
+        await spawn_local(child())
 
-    with current_thread() as rt:
-        LocalSet().block_on(rt, main())
+    rt.block_on(LocalSet().run_until(main()))
 
 
 def test_task_id_block_in_place_block_on_spawn(multi_rt: Runtime) -> None:
-    def block() -> Id:
-        with current_thread() as inner:
-
-            async def main() -> Id:
-                return await inner.spawn(own_id())
-
-            return inner.block_on(main())
-
-    async def parent() -> None:
-        own = id()
-        assert block_in_place(block) != own
-        assert id() == own
+    def inside() -> Id:
+        with Runtime(flavor="current_thread") as rt:
+            return rt.block_on(rt.spawn(my_id()))
 
     async def main() -> None:
-        await spawn(parent())
+        parent = id()
+        assert block_in_place(inside) != parent
+        assert id() == parent
 
-    multi_rt.block_on(main())
+    multi_rt.block_on(multi_rt.spawn(main()))
 
 
 def test_task_id_outside_task_panic_caller() -> None:
-    with pytest.raises(RuntimeError, match=r"inside a Yamanote task only: try_id\(\) elsewhere"):
+    with pytest.raises(RuntimeError, match="inside a Yamanote task only"):
         id()
 
 
 def test_task_id_inside_block_on_panic_caller(rt: Runtime) -> None:
-    async def main() -> None:
-        id()
-
-    with pytest.raises(RuntimeError, match=r"inside a Yamanote task only: try_id\(\) elsewhere"):
-        rt.block_on(main())
+    with pytest.raises(RuntimeError, match="inside a Yamanote task only"):
+        rt.block_on(call(id))

@@ -52,6 +52,7 @@ class Core:
         self.tasks: set[Any] = set()
         self.closing = False
         self.stopped = False
+        self.interrupted = False
         self.failure: BaseException | None = None
         self.on_park = config.on_thread_park
         self.on_unpark = config.on_thread_unpark
@@ -125,6 +126,12 @@ class Core:
     def has_stealable(self, thief: Worker) -> bool:
         """Whether another worker has a task that may be stolen."""
         return any(worker.queue or worker.lifo for worker in self.workers if worker is not thief)
+
+    def interrupt(self) -> None:
+        """Ctrl-C, for the second time. Called by a signal handler: it takes no lock."""
+        self.interrupted = self.closing = True
+        if self.failure is None:
+            self.failure = KeyboardInterrupt()
 
     def panicked(self, error: BaseException) -> None:
         """An exception has escaped a task: does it stop the runtime?"""
@@ -444,10 +451,12 @@ class Core:
             if deadline is not None:  # a timer, to end the worker's sleep
                 nudge_at = self.clock.now() + max(deadline - time.monotonic(), 0)
                 first.timers.push(nudge_at, [Callback(first.unpark)])
-            if first.drive(seat, lambda: self._quiet() or _passed(deadline)):
+            if first.drive(seat, lambda: self._quiet() or self.interrupted or _passed(deadline)):
                 break
             seat.give_way()
         seat.present = False
+        if self.interrupted:
+            deadline = time.monotonic()
         with self._lock:
             self.stopped = True
             threads = self._threads

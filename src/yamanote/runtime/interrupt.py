@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import selectors
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
+from . import task
+from .here import here
 from .task import Task
 from .worker import Worker
 
@@ -50,7 +55,23 @@ class Interrupts:
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
         main, worker = self._main, self._worker
+        driven = here.worker
+        if self.count > 1 and driven is not None and frame is not None and _is_inner(frame):
+            # Raised here it would tear the scheduler: its loop looks for it between turns.
+            driven.core.interrupt()
+            driven.unpark()
+            return
         if self.count > 1 or main is None or worker is None or main.done():
             raise KeyboardInterrupt
         # Not here: this may be the middle of anything.
         worker.loop.call_soon_threadsafe(main.cancel)
+
+
+# Where a KeyboardInterrupt must not come up: the runtime's own code, and asyncio's.
+_INNER = tuple(os.path.dirname(str(module.__file__)) for module in (task, asyncio))
+
+
+def _is_inner(frame: FrameType) -> bool:
+    return os.path.dirname(frame.f_code.co_filename) in _INNER or (
+        frame.f_code.co_filename == selectors.__file__
+    )

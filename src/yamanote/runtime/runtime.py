@@ -164,6 +164,8 @@ def run(coro: Coroutine[Any, Any, T] | Awaitable[T], **config: Unpack[RuntimeCon
             except KeyboardInterrupt:
                 core.cut_short()
                 raise
+            if core.interrupted:
+                raise KeyboardInterrupt
 
 
 @overload

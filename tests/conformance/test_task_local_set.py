@@ -175,7 +175,6 @@ async def complete(handle: JoinHandle[None]) -> None:
     try:
         await handle
     except JoinError as error:
-        assert error.is_panic()
         raise error.into_panic() from None
 
 

@@ -7,10 +7,13 @@ knows nothing of them, so they cost nothing where they are not used.
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, final
+from types import FrameType
+from typing import Any, NamedTuple, final
 
 from .join import Id, logger
 from .park import Callback
@@ -18,15 +21,35 @@ from .task import Task, new_task
 
 
 @final
+class Location(NamedTuple):
+    """A line of code."""
+
+    filename: str
+    lineno: int
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class TaskMeta:
-    """What a callback learns of a task: its `id` and its `name`.
+    """What a callback learns of a task: its `id`, its `name`, and the line that spawned it.
 
     Tokio: `runtime::TaskMeta`.
     """
 
     id: Id
     name: str
+    spawned_at: Location | None
+
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+
+
+def _spawned_at() -> Location | None:
+    """The innermost line on the stack that is not of this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return None if frame is None else Location(frame.f_code.co_filename, frame.f_lineno)
 
 
 def call_hook(hook: Callable[..., object], *args: Any) -> None:
@@ -58,7 +81,7 @@ class TaskHooks:
     ) -> Task[Any]:
         """A task whose life is reported."""
         task = new_task(coro, home, registry, context, name)
-        meta = TaskMeta(task.id, task.name)
+        meta = TaskMeta(task.id, task.name, _spawned_at())
         if self._before or self._after:
             task._coro = _Polled(coro, meta, self._before, self._after)
             task._send = task._coro.send

@@ -88,7 +88,7 @@ NOT_AWAITABLE: dict[str, tuple[Any, str]] = {
     "callable object": (Callable42(), r"not the function .*Callable42.* spawn_blocking\(\)"),
     "lambda": (lambda: 42, r"not the function .*<lambda>.*spawn_blocking\(\)"),
     "class": (int, r"not the function int"),
-    "generator": (generator(), r"coroutine or another awaitable is needed, not <generator"),
+    "generator": (generator(), r"coroutine or another awaitable is needed, not generator"),
     "result": (42, r"coroutine or another awaitable is needed, not 42"),
     "nothing": (None, r"coroutine or another awaitable is needed, not None"),
 }
@@ -352,9 +352,17 @@ SPAWN_BLOCKING: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("spawn_it", SPAWN_BLOCKING.values(), ids=SPAWN_BLOCKING)
 def test_spawn_blocking_of_an_async_function(rt: Runtime, spawn_it: Any) -> None:
     async def main() -> None:
-        for function in (async_function, functools.partial(async_function, 1)):
-            with pytest.raises(TypeError, match=r"async function: use spawn\("):
-                spawn_it(function)
+        with pytest.raises(TypeError, match=r"async function: use spawn\(async_function\(\)\)"):
+            spawn_it(async_function)
+
+    rt.block_on(main())
+
+
+@pytest.mark.parametrize("spawn_it", SPAWN_BLOCKING.values(), ids=SPAWN_BLOCKING)
+def test_spawn_blocking_of_a_partial_async_function(rt: Runtime, spawn_it: Any) -> None:
+    async def main() -> None:
+        with pytest.raises(TypeError, match="async function"):
+            spawn_it(functools.partial(async_function, 1))
 
     rt.block_on(main())
 

@@ -227,6 +227,27 @@ class Task(JoinHandle[T], Waiter):
             return
         self._close()
 
+    def _end(self) -> None:
+        """Queued or parked → done, at once and by a cancellation. For the owner only, on
+        the thread that the task is bound to."""
+        coro, context = self._coro, self._context
+        if coro is None or context is None:
+            return
+        try:
+            if is_unstarted(coro):
+                coro.close()
+                raise asyncio.CancelledError
+            context.run(coro.throw, asyncio.CancelledError())
+        except StopIteration as stop:
+            self._returned(stop.value)
+        except BaseException as error:
+            self._raised(error)
+        else:
+            self._cut_off()
+            self._close()
+        finally:
+            del self, coro, context  # an error's traceback refers to this frame
+
     def _close(self) -> None:
         """End the coroutine, which the caller owns: it is given its CancelledError, and no
         second chance if it awaits once more."""

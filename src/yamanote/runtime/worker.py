@@ -388,7 +388,8 @@ class Worker:
         deadline. Returns how long to sleep, as `_sleep` has it."""
         if deadline == math.inf or self.core.pool.busy():
             return None
-        self._clock.advance_to(deadline)
+        if not self._has_work():  # else a call has just ended, and woken a task before
+            self._clock.advance_to(deadline)
         return 0
 
     # Being driven.

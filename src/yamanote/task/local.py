@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
+from asyncio import events
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from ..runtime.compat import current_task
+from ..runtime.branches import Branch
+from ..runtime.compat import clear_current_task, current_task, swap_current_task
 from ..runtime.core import close_coroutine
 from ..runtime.here import here
 from ..runtime.join import JoinHandle
 from ..runtime.park import Park, Token
 from ..runtime.task import Task, as_coroutine, new_task
-from ..runtime.worker import close_all
 
 if TYPE_CHECKING:
     from ..runtime.runtime import Runtime
@@ -89,8 +90,28 @@ class _LocalQueue:
     def close(self) -> None:
         self.closed = True
         for task in self.tasks.copy():
-            task._cut_off()
-        close_all(self.queue.popleft)
+            try:
+                task._token.pop()
+            except IndexError:
+                continue  # it runs, or is in the queue
+            self._end(task)
+        while self.queue:
+            self._end(self.queue.popleft())
+
+    def _end(self, task: Task[Any]) -> None:
+        loop = events._get_running_loop()
+        if loop is None:
+            task._end()
+            return
+        outer = current_task()
+        swap_current_task(loop, task)
+        try:
+            task._end()
+        finally:
+            if outer is None:
+                clear_current_task(loop)
+            else:
+                swap_current_task(loop, outer)
 
 
 @final
@@ -137,6 +158,8 @@ class LocalSet:
         if not isinstance(task, Task):
             close_coroutine(coro)
             raise RuntimeError("LocalSet.run_until() needs a Yamanote task to run in")
+        while isinstance(task, Branch):
+            task = task._home.caller  # what is polled inside a task stays where that stays
         home = task._home
         if getattr(home, "bound_to_thread", False) and home.seat is not here.seat:
             close_coroutine(coro)

@@ -302,8 +302,6 @@ def test_join_local_future_elsewhere(multi_rt: Runtime, here: Check) -> None:
 
 
 def test_localset_in_thread_local(multi_rt: Runtime) -> None:
-    if multi_rt.metrics().num_workers == 1:
-        pytest.xfail("two block_on callers share the one worker: the set binds to either thread")
     held = threading.local()
     go_on = Gate()
 

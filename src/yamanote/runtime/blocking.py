@@ -37,6 +37,8 @@ def check_function(what: str, func: Any) -> None:
             f"{what}() takes a function and its arguments, not {func!r}: "
             f"write {what}(f, x), not {what}(f(x))"
         )
+    while isinstance(func, functools.partial):
+        func = func.func
     # The flag of inspect.iscoroutinefunction, which takes 1 µs.
     code = getattr(func, "__code__", None)
     if code is not None and code.co_flags & 0x80:
@@ -107,14 +109,15 @@ class ExecutorTask(JoinHandle[T]):
     def _ended(self, future: Future[T]) -> None:
         self._future = None  # it refers to this task
         try:
-            result = future.result()
+            error = future.exception()
         except ExecutorCancelledError:
             self._fail(None)
-        except BaseException as error:
-            self._fail(error)
-        else:
-            self._result = result
+            return
+        if error is None:
+            self._result = future.result()
             self._settle(None)
+        else:
+            self._fail(error)
 
     def abort(self) -> None:
         """Cancel the call if it has not started; one that runs is not interrupted."""

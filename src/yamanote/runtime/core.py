@@ -36,6 +36,7 @@ from .worker import Worker, WorkerClosed, close_all
 if TYPE_CHECKING:
     from .config import Config
     from .interrupt import Interrupts
+    from .local_queue import LocalQueue
 
 T = TypeVar("T")
 
@@ -248,10 +249,16 @@ class Core:
     # block_on
 
     def block_on(
-        self, coro: Any, *, stay: bool = False, interrupts: Interrupts | None = None
+        self,
+        coro: Any,
+        *,
+        local: LocalQueue | None = None,
+        stay: bool = False,
+        interrupts: Interrupts | None = None,
     ) -> Any:
         """Run a coroutine to its end, driving a worker with this thread meanwhile.
 
+        `local`: the LocalSet that it is to run in, and not leave this thread.
         `stay`: the caller shuts the runtime down next, nobody need take the worker over.
         """
         refuse_nested(coro, "block_on()")
@@ -259,10 +266,18 @@ class Core:
         if self.closing:
             close_coroutine(coro)
             raise RuntimeError("this runtime has been shut down")
+        seat = Seat.of_this_thread()
+        if local is not None:
+            try:
+                local.enter(seat)
+            except RuntimeError:
+                close_coroutine(coro)
+                raise
         with self._lock:
             worker = min(self.workers, key=lambda worker: worker.callers)
             worker.callers += 1
-        main = new_task(coro, worker, self.tasks, contextvars.copy_context(), "main", MainTask)
+        home: Any = worker if local is None else local
+        main = new_task(coro, home, self.tasks, contextvars.copy_context(), "main", MainTask)
         self.tasks.add(main)
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
@@ -271,10 +286,9 @@ class Core:
         if interrupts is not None:
             interrupts.watch(main, worker)
         outer, here.core = here.core, self
-        seat = Seat.of_this_thread()
         seat.present = True
         try:
-            worker.push(main)
+            home.push(main)
             while seat.wait_for(worker, CALLER, unless=main):
                 self._start(besides=worker)
                 if worker.drive(seat, functools.partial(self._ended, main)):
@@ -295,6 +309,8 @@ class Core:
                 else:
                     self.hand_over(worker, seat)
             seat.present = False
+            if local is not None:
+                local.exit()
             if seat is not here.own_seat:
                 self._cut_off_bound(seat)
             if self.closing:
@@ -351,6 +367,7 @@ class Core:
             loop.refill(callbacks)
             if task is not None:
                 swap_current_task(loop, task)
+            del task  # an error's traceback refers to this frame
 
     # Shutdown
 

@@ -215,6 +215,7 @@ class JoinHandle(Park, Generic[T]):
                 raise
         if self._failure is None:
             return self._result
+        del current  # the error's traceback refers to this frame, and it may end that task
         return self._outcome()
 
     def _arm(self, waiter: Any) -> None:

@@ -2,116 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from asyncio import events
-from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from ..runtime.branches import Branch
-from ..runtime.compat import clear_current_task, current_task, swap_current_task
+from ..runtime.compat import current_task
 from ..runtime.core import close_coroutine
 from ..runtime.here import here
 from ..runtime.join import JoinHandle
+from ..runtime.local_queue import LocalQueue
 from ..runtime.park import Park, Token
-from ..runtime.task import Task, as_coroutine, new_task
+from ..runtime.task import Task, as_coroutine
 
 if TYPE_CHECKING:
     from ..runtime.runtime import Runtime
-    from ..runtime.seat import Seat
 
 T = TypeVar("T")
-
-
-class _LocalQueue:
-    """The home of a LocalSet's tasks.
-
-    It is apart from the LocalSet because the tasks refer to it, and dropping the LocalSet
-    shall cancel them.
-    """
-
-    bound_to_thread = True
-
-    def __init__(self) -> None:
-        self.queue: deque[Task[Any]] = deque()
-        self.tasks: set[Any] = set()
-        self.closed = False
-        #: The thread that the tasks run on, from the first time that they do.
-        self.thread: int | None = None
-        self.seat: Seat | None = None
-        self.depth = 0
-
-    def push(self, task: Task[Any]) -> None:
-        """A task of the set is runnable; any thread may call it."""
-        self.queue.append(task)
-        seat = self.seat
-        if seat is not None:
-            seat.notice()
-
-    def spawn(self, coro: Any, name: str | None) -> Task[Any]:
-        core = here.core
-        make = new_task if core is None else core.new_task
-        task = make(as_coroutine(coro), self, self.tasks, copy_context(), name)
-        self.tasks.add(task)
-        if self.closed:
-            task._cut_off()
-            task._close()
-        else:
-            self.push(task)
-        return task
-
-    def enter(self) -> None:
-        """Let the tasks run on this thread, which drives a worker."""
-        seat = here.seat
-        if seat is None:
-            raise RuntimeError("a LocalSet runs inside a Yamanote task, or by its block_on()")
-        thread = threading.get_ident()
-        if self.thread is None:
-            self.thread = thread
-        elif self.thread != thread:
-            raise RuntimeError(
-                "this LocalSet has run on another thread, which its tasks cannot leave"
-            )
-        if self.depth == 0:
-            self.seat = seat
-            seat.queues.append(self.queue)
-        self.depth += 1
-
-    def exit(self) -> None:
-        """Undo one `enter`."""
-        self.depth -= 1
-        if self.depth == 0:
-            seat, self.seat = self.seat, None
-            if seat is not None:
-                # Not remove(): queues are equal when what they hold is.
-                seat.queues[:] = [queue for queue in seat.queues if queue is not self.queue]
-
-    def close(self) -> None:
-        self.closed = True
-        for task in self.tasks.copy():
-            try:
-                task._token.pop()
-            except IndexError:
-                continue  # it runs, or is in the queue
-            self._end(task)
-        while self.queue:
-            self._end(self.queue.popleft())
-
-    def _end(self, task: Task[Any]) -> None:
-        loop = events._get_running_loop()
-        if loop is None:
-            task._end()
-            return
-        outer = current_task()
-        swap_current_task(loop, task)
-        try:
-            task._end()
-        finally:
-            if outer is None:
-                clear_current_task(loop)
-            else:
-                swap_current_task(loop, outer)
 
 
 @final
@@ -133,7 +39,7 @@ class LocalSet:
     __slots__ = ("__weakref__", "_local")
 
     def __init__(self) -> None:
-        self._local = _LocalQueue()
+        self._local = LocalQueue()
 
     def spawn_local(
         self, coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
@@ -154,20 +60,23 @@ class LocalSet:
             RuntimeError: not inside a Yamanote task, or on another thread than before.
         """
         local = self._local
-        task = current_task()
-        if not isinstance(task, Task):
-            close_coroutine(coro)
-            raise RuntimeError("LocalSet.run_until() needs a Yamanote task to run in")
+        coro = as_coroutine(coro)
+        task, seat = current_task(), here.seat
+        if not isinstance(task, Task) or seat is None:
+            coro.close()
+            raise RuntimeError(
+                "LocalSet.run_until() needs a Yamanote task to run in; LocalSet.block_on() does not"
+            )
         while isinstance(task, Branch):
             task = task._home.caller  # what is polled inside a task stays where that stays
         home = task._home
-        if getattr(home, "bound_to_thread", False) and home.seat is not here.seat:
-            close_coroutine(coro)
+        if getattr(home, "bound_to_thread", False) and home.seat is not seat:
+            coro.close()
             raise RuntimeError("this task is bound to another thread")
         try:
-            local.enter()
+            local.enter(seat)
         except RuntimeError:
-            close_coroutine(coro)
+            coro.close()
             raise
         task._home = local
         try:
@@ -184,11 +93,8 @@ class LocalSet:
         Raises:
             RuntimeError: as `Runtime.block_on`.
         """
-        try:
-            return runtime.block_on(self.run_until(coro))
-        except BaseException:
-            close_coroutine(coro)  # refused before it started
-            raise
+        result: T = runtime._block_on(coro, self._local)
+        return result
 
     def __await__(self) -> Generator[Any, None, None]:
         """Run the set's tasks until all have ended, in whatever way."""
@@ -284,7 +190,7 @@ def spawn_local(
     if local is None:
         home = getattr(current_task(), "_home", None)
         local = getattr(home, "local", home)
-        if not isinstance(local, _LocalQueue):
+        if not isinstance(local, LocalQueue):
             close_coroutine(coro)
             raise RuntimeError(
                 "spawn_local() works inside a LocalSet only: use LocalSet.run_until() or "

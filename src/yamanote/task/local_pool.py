@@ -284,7 +284,7 @@ class _PoolThread:
         try:
             await timeout(self._remaining(), self._local)
         except Elapsed:
-            pass
+            self._local.close()
 
 
 class _Load(Waiter):

@@ -36,7 +36,6 @@ from .worker import Worker, WorkerClosed, close_all
 if TYPE_CHECKING:
     from .config import Config
     from .interrupt import Interrupts
-    from .local_queue import LocalQueue
 
 T = TypeVar("T")
 
@@ -249,16 +248,10 @@ class Core:
     # block_on
 
     def block_on(
-        self,
-        coro: Any,
-        *,
-        local: LocalQueue | None = None,
-        stay: bool = False,
-        interrupts: Interrupts | None = None,
+        self, coro: Any, *, stay: bool = False, interrupts: Interrupts | None = None
     ) -> Any:
         """Run a coroutine to its end, driving a worker with this thread meanwhile.
 
-        `local`: the LocalSet that it is to run in, and not leave this thread.
         `stay`: the caller shuts the runtime down next, nobody need take the worker over.
         """
         refuse_nested(coro, "block_on()")
@@ -267,17 +260,12 @@ class Core:
             close_coroutine(coro)
             raise RuntimeError("this runtime has been shut down")
         seat = Seat.of_this_thread()
-        if local is not None:
-            try:
-                local.enter(seat)
-            except RuntimeError:
-                close_coroutine(coro)
-                raise
         with self._lock:
             worker = min(self.workers, key=lambda worker: worker.callers)
             worker.callers += 1
-        home: Any = worker if local is None else local
-        main = new_task(coro, home, self.tasks, contextvars.copy_context(), "main", MainTask)
+        context = contextvars.copy_context()
+        main: Any = new_task(coro, worker, self.tasks, context, "main", MainTask)
+        main._seat = seat
         self.tasks.add(main)
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
@@ -288,7 +276,7 @@ class Core:
         outer, here.core = here.core, self
         seat.present = True
         try:
-            home.push(main)
+            worker.push(main)
             while seat.wait_for(worker, CALLER, unless=main):
                 self._start(besides=worker)
                 if worker.drive(seat, functools.partial(self._ended, main)):
@@ -309,8 +297,6 @@ class Core:
                 else:
                     self.hand_over(worker, seat)
             seat.present = False
-            if local is not None:
-                local.exit()
             if seat is not here.own_seat:
                 self._cut_off_bound(seat)
             if self.closing:

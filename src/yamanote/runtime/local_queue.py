@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from asyncio import events
 from collections import deque
 from contextvars import copy_context
@@ -55,11 +54,10 @@ class LocalQueue:
         return task
 
     def enter(self, seat: Seat) -> None:
-        """Let the tasks run on this thread, which is at `seat`."""
-        thread = threading.get_ident()
+        """Let the tasks run on the thread of `seat`."""
         if self.thread is None:
-            self.thread = thread
-        elif self.thread != thread:
+            self.thread = seat.thread
+        elif self.thread != seat.thread:
             raise RuntimeError(
                 "this LocalSet has run on another thread, which its tasks cannot leave"
             )

@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, final, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
 
 from .config import Config, RuntimeConfig
 from .core import Core, close_coroutine, refuse_nested
@@ -15,9 +15,6 @@ from .handle import EnterGuard, Handle
 from .interrupt import Interrupts
 from .join import JoinHandle
 from .metrics import RuntimeMetrics
-
-if TYPE_CHECKING:
-    from .local_queue import LocalQueue
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -63,12 +60,9 @@ class Runtime:
                 the shutdown.
             KeyboardInterrupt: Ctrl-C was pressed; the coroutine was cancelled.
         """
-        result: T = self._block_on(coro)
-        return result
-
-    def _block_on(self, coro: Any, local: LocalQueue | None = None) -> Any:
         with Interrupts() as interrupts:
-            return self._core.block_on(coro, local=local, interrupts=interrupts)
+            result: T = self._core.block_on(coro, interrupts=interrupts)
+            return result
 
     def spawn(
         self, coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None

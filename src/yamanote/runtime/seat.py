@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ class Seat:
     Only its own thread changes `queues`; any thread pushes to them.
     """
 
-    __slots__ = ("_ticket", "baton", "present", "queues", "worker")
+    __slots__ = ("_ticket", "baton", "present", "queues", "thread", "worker")
 
     def __init__(self) -> None:
+        self.thread = threading.get_ident()
         #: Whether the thread drives a worker, or waits or blocks meaning to go on with it.
         self.present = False
         #: The baton that this thread holds.

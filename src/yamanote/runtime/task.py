@@ -48,6 +48,7 @@ from .join import JoinError, JoinHandle
 from .park import NO_TOKEN, Park, Token, Waiter, wake
 
 if TYPE_CHECKING:
+    from .seat import Seat
     from .worker import Worker
 
 T = TypeVar("T")
@@ -387,7 +388,10 @@ class MainTask(Task[T]):
     """What `block_on` runs: polled as a task, but nobody spawned it, and to Tokio's users
     it is none: it has no id to ask for, and no callback hears of it."""
 
-    __slots__ = ()
+    #: Of the thread that called `block_on`, where a LocalSet in it has to run.
+    _seat: Seat
+
+    __slots__ = ("_seat",)
 
 
 def new_task(

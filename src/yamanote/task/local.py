@@ -12,7 +12,8 @@ from ..runtime.here import here
 from ..runtime.join import JoinHandle
 from ..runtime.local_queue import LocalQueue
 from ..runtime.park import Park, Token
-from ..runtime.task import Task, as_coroutine
+from ..runtime.task import MainTask, Task, as_coroutine
+from .coop import yield_now
 
 if TYPE_CHECKING:
     from ..runtime.runtime import Runtime
@@ -59,32 +60,34 @@ class LocalSet:
         Raises:
             RuntimeError: not inside a Yamanote task, or on another thread than before.
         """
-        local = self._local
         coro = as_coroutine(coro)
-        task, seat = current_task(), here.seat
-        if not isinstance(task, Task) or seat is None:
+        local = self._local
+        task = current_task()
+        if not isinstance(task, Task):
             coro.close()
-            raise RuntimeError(
-                "LocalSet.run_until() needs a Yamanote task to run in; LocalSet.block_on() does not"
-            )
+            raise RuntimeError("LocalSet.run_until() needs a Yamanote task to run in")
         while isinstance(task, Branch):
             task = task._home.caller  # what is polled inside a task stays where that stays
         home = task._home
-        if getattr(home, "bound_to_thread", False) and home.seat is not seat:
-            coro.close()
-            raise RuntimeError("this task is bound to another thread")
+        bound = getattr(home, "bound_to_thread", False)
+        seat = task._seat if isinstance(task, MainTask) else here.seat
         try:
+            if seat is None or (bound and home.seat is not seat):
+                raise RuntimeError("this task is bound to another thread")
             local.enter(seat)
         except RuntimeError:
             coro.close()
             raise
         task._home = local
         try:
+            while here.seat is not seat:
+                await yield_now()  # to be polled by the caller of block_on
             return await coro
         finally:
             # Its asyncio objects, if it has any, belong to this worker.
-            task._home = home if getattr(home, "bound_to_thread", False) else here.worker
+            task._home = home if bound else here.worker
             local.exit()
+            coro.close()
             del task  # an error's traceback refers to this frame
 
     def block_on(self, runtime: Runtime, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
@@ -93,8 +96,11 @@ class LocalSet:
         Raises:
             RuntimeError: as `Runtime.block_on`.
         """
-        result: T = runtime._block_on(coro, self._local)
-        return result
+        try:
+            return runtime.block_on(self.run_until(coro))
+        except BaseException:
+            close_coroutine(coro)  # refused before it started
+            raise
 
     def __await__(self) -> Generator[Any, None, None]:
         """Run the set's tasks until all have ended, in whatever way."""

@@ -66,16 +66,16 @@ class Baton:
         worker is closed or the ticket was given back."""
         try:
             ticket.lock.acquire(timeout=lock_timeout(timeout))
+            with self._lock:
+                if ticket in self._queue:
+                    self._queue.remove(ticket)
+                    self._settle()
+                return ticket.granted
         except BaseException:  # Ctrl-C
             self.give_back(ticket)
             if ticket.granted:
                 self.release()
             raise
-        with self._lock:
-            if ticket in self._queue:
-                self._queue.remove(ticket)
-                self._settle()
-            return ticket.granted
 
     def give_back(self, ticket: Ticket) -> None:
         """End the wait of a ticket that is no longer needed, unless it was granted."""

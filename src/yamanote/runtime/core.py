@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# How long, in seconds, a thread is waited for that has been told to leave at once: one that is
+# still at it when the interpreter ends leaves warnings behind. And how often a thread that
+# waits for others at the end looks whether Ctrl-C has told it not to.
+_GRACE = 0.1
+
 
 class Core:
     """The shared part of a runtime; the home of its roaming tasks."""
@@ -60,6 +65,8 @@ class Core:
         self._started = False
         self._shutting_down = False
         self._cancelled_all = False
+        #: What sees the asyncio tasks end on the loops that are being wound down.
+        self._endings: set[asyncio.Task[None]] = set()
         self._spawned_outside = 0
         self._threads: list[threading.Thread] = []
         self._thread_numbers = itertools.count()
@@ -128,10 +135,18 @@ class Core:
         return any(worker.queue or worker.lifo for worker in self.workers if worker is not thief)
 
     def interrupt(self) -> None:
-        """Ctrl-C, for the second time. Called by a signal handler: it takes no lock."""
+        """Ctrl-C, and main is cancelled or has ended: wait for nothing more.
+
+        Called by a signal handler, in the middle of anything: it takes no lock.
+        """
         self.interrupted = self.closing = True
         if self.failure is None:
             self.failure = KeyboardInterrupt()
+        for ending in self._endings.copy():
+            ending.get_loop().call_soon_threadsafe(ending.cancel)
+        worker = here.worker
+        if worker is not None:
+            worker.unpark()
 
     def panicked(self, error: BaseException) -> None:
         """An exception has escaped a task: does it stop the runtime?"""
@@ -432,6 +447,7 @@ class Core:
 
     def cut_short(self) -> None:
         """Wait no longer for a shutdown that was interrupted."""
+        self.interrupt()
         self._shut_down(0)
 
     def _shut_down(self, timeout: float | None) -> None:
@@ -479,8 +495,15 @@ class Core:
                 self._wind_down(worker, deadline)
         for thread in threads + self.pool.close():
             if thread is not threading.current_thread():
-                thread.join(_remaining(deadline))
+                self._join(thread, deadline)
         self.pool.cut_off()
+
+    def _join(self, thread: threading.Thread, deadline: float | None) -> None:
+        while thread.is_alive() and not self.interrupted and not _passed(deadline):
+            left = _remaining(deadline)
+            thread.join(_GRACE if left is None else min(left, _GRACE))
+        if self.interrupted:
+            thread.join(_GRACE)
 
     def _wind_down(self, worker: Worker, deadline: float | None) -> None:
         """End what asyncio still has on the worker's loop, and close it."""
@@ -489,11 +512,18 @@ class Core:
         # Asked from outside of the loop: inside it, from 3.14 on, asyncio knows only of the
         # tasks that were made on the calling thread.
         tasks = asyncio.all_tasks(worker.loop)
+        ending = worker.loop.create_task(_end_asyncio(tasks, _remaining(deadline)))
         try:
-            worker.loop.run_until_complete(_end_asyncio(tasks, _remaining(deadline)))
+            self._endings.add(ending)
+            if self.interrupted:
+                ending.cancel()
+            worker.loop.run_until_complete(ending)
+        except asyncio.CancelledError:
+            pass  # Ctrl-C
         except Exception:
             logger.exception("winding down an event loop failed")
         finally:
+            self._endings.discard(ending)
             here.worker = None
             worker.close()
 

@@ -8,19 +8,24 @@ import selectors
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import task
-from .here import here
-from .task import Task
-from .worker import Worker
+from .baton import Baton
+from .park import ThreadWaiter
+
+if TYPE_CHECKING:
+    from .core import Core
+    from .task import Task
+    from .worker import Worker
 
 
 class Interrupts:
     """Handles SIGINT while it is entered, on the main thread, if nobody else does."""
 
-    def __init__(self) -> None:
+    def __init__(self, core: Core) -> None:
         self.count = 0
+        self._core = core
         self._main: Task[Any] | None = None
         self._worker: Worker | None = None
         self._installed = False
@@ -55,23 +60,29 @@ class Interrupts:
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
         main, worker = self._main, self._worker
-        driven = here.worker
-        if self.count > 1 and driven is not None and frame is not None and _is_inner(frame):
-            # Raised here it would tear the scheduler: its loop looks for it between turns.
-            driven.core.interrupt()
-            driven.unpark()
-            return
-        if self.count > 1 or main is None or worker is None or main.done():
+        if self.count == 1 and main is not None and worker is not None and not main.done():
+            # Not here: this may be the middle of anything.
+            worker.loop.call_soon_threadsafe(main.cancel)
+        elif _would_tear(frame):
+            self._core.interrupt()
+        else:
             raise KeyboardInterrupt
-        # Not here: this may be the middle of anything.
-        worker.loop.call_soon_threadsafe(main.cancel)
 
 
-# Where a KeyboardInterrupt must not come up: the runtime's own code, and asyncio's.
+# The runtime's own code and asyncio's, and what both call of the standard library.
 _INNER = tuple(os.path.dirname(str(module.__file__)) for module in (task, asyncio))
+_HELPERS = (threading.__file__, selectors.__file__)
+
+# Where the runtime blocks a thread, and is prepared for the exception.
+_WAITS = (Baton.wait.__code__, ThreadWaiter.wait.__code__)
 
 
-def _is_inner(frame: FrameType) -> bool:
-    return os.path.dirname(frame.f_code.co_filename) in _INNER or (
-        frame.f_code.co_filename == selectors.__file__
-    )
+def _would_tear(frame: FrameType | None) -> bool:
+    """Whether a KeyboardInterrupt that comes up at `frame` would tear the scheduler."""
+    while frame is not None:
+        if frame.f_code in _WAITS:
+            return False
+        if frame.f_code.co_filename not in _HELPERS:
+            return os.path.dirname(frame.f_code.co_filename) in _INNER
+        frame = frame.f_back
+    return False

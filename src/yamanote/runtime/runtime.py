@@ -60,7 +60,7 @@ class Runtime:
                 the shutdown.
             KeyboardInterrupt: Ctrl-C was pressed; the coroutine was cancelled.
         """
-        with Interrupts() as interrupts:
+        with Interrupts(self._core) as interrupts:
             result: T = self._core.block_on(coro, interrupts=interrupts)
             return result
 
@@ -154,7 +154,7 @@ def run(coro: Coroutine[Any, Any, T] | Awaitable[T], **config: Unpack[RuntimeCon
     except BaseException:
         close_coroutine(coro)
         raise
-    with Interrupts() as interrupts:
+    with Interrupts(core) as interrupts:
         try:
             result: T = core.block_on(coro, stay=True, interrupts=interrupts)
             return result

@@ -49,7 +49,8 @@ class Runtime:
         """Run a coroutine to its end on this thread, which drives a worker meanwhile.
 
         Other tasks go on when it returns; on a current_thread runtime they wait for the
-        next `block_on`. Several threads may call it at once.
+        next `block_on`. Several threads may call it at once. A task that blocks this thread
+        in place holds the return up until its call ends.
 
         Returns:
             The coroutine's result.

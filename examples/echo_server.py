@@ -29,6 +29,8 @@ async def echo(connection: socket.socket) -> None:
         pass  # The client went away without a word, as clients do.
     finally:
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def main() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sysconfig
+import threading
 from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any
 
-from yamanote import yield_now
+from yamanote import Handle, spawn, spawn_blocking, yield_now
 from yamanote.sync import CancellationToken
 
 PENDING = object()
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 class Gate:
@@ -42,8 +46,7 @@ class Drop:
         return self._gate.is_open()
 
     async def wait(self) -> None:
-        # By looking again and again: on a free-threaded build an object that another
-        # thread drops is collected by the thread that made it, which must not sleep.
+        # Not the gate: on a free-threaded build somebody must see that it is collected.
         await until(self.is_gone)
 
 
@@ -67,5 +70,29 @@ def poll(coro: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
 
 async def until(condition: Any) -> None:
     """Give others their turn until `condition()` is true."""
+    turns = 0
     while not condition():
         await yield_now()
+        turns += 1
+        if FREE_THREADED and turns % 100 == 0:
+            await every_thread()
+
+
+async def every_thread() -> None:
+    """Have each worker run for a moment, and an idle thread of the blocking pool.
+
+    On a free-threaded build what a thread made is collected by that thread, which must not
+    sleep.
+    """
+    workers = Handle.current().metrics().num_workers
+    together = threading.Barrier(workers)
+
+    async def meet() -> None:
+        try:
+            together.wait(0.1)  # blocks the worker: the others must take the other tasks
+        except threading.BrokenBarrierError:
+            pass  # a worker is blocked by the test itself
+
+    for _ in range(workers):
+        spawn(meet())
+    await spawn_blocking(int)

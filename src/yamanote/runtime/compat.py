@@ -22,7 +22,10 @@ if sys.version_info >= (3, 12):
     running_task = tasks.current_task
 
     def clear_current_task(loop: Any) -> None:
-        swap_current_task(loop, None)
+        try:
+            swap_current_task(loop, None)
+        except KeyError:
+            pass  # 3.12 and 3.13, without one
 
 else:
     _current_tasks = tasks._current_tasks  # type: ignore[attr-defined]

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long, in seconds, a thread is waited for that has been told to leave at once: one that is
-# still at it when the interpreter ends leaves warnings behind. And how often a thread that
-# waits for others at the end looks whether Ctrl-C has told it not to.
-_GRACE = 0.1
+# How often a shutdown that waits for threads looks whether Ctrl-C has told it not to, and how
+# long it then waits for drivers all the same, in seconds: one that still winds a loop down when
+# the interpreter ends leaves warnings behind.
+_GLANCE = 0.1
+_GRACE = 0.5
 
 
 class Core:
@@ -493,17 +494,16 @@ class Core:
             # Those that nobody drives; the others' drivers do it themselves.
             if not worker.closed and Seat().wait_for(worker, BACKGROUND, 0):
                 self._wind_down(worker, deadline)
-        for thread in threads + self.pool.close():
-            if thread is not threading.current_thread():
-                self._join(thread, deadline)
-        self.pool.cut_off()
-
-    def _join(self, thread: threading.Thread, deadline: float | None) -> None:
-        while thread.is_alive() and not self.interrupted and not _passed(deadline):
-            left = _remaining(deadline)
-            thread.join(_GRACE if left is None else min(left, _GRACE))
+        drivers = [thread for thread in threads if thread is not threading.current_thread()]
+        for thread in drivers + self.pool.close():
+            while thread.is_alive() and not self.interrupted and not _passed(deadline):
+                left = _remaining(deadline)
+                thread.join(_GLANCE if left is None else min(left, _GLANCE))
         if self.interrupted:
-            thread.join(_GRACE)
+            deadline = time.monotonic() + _GRACE
+            for thread in drivers:
+                thread.join(_remaining(deadline))
+        self.pool.cut_off()
 
     def _wind_down(self, worker: Worker, deadline: float | None) -> None:
         """End what asyncio still has on the worker's loop, and close it."""

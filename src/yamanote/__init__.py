@@ -4,7 +4,7 @@ from . import runtime as runtime
 from . import sync as sync
 from . import task as task
 from . import time as time
-from .runtime import Handle, Runtime, main, run
+from .runtime import EventLoop, Handle, Runtime, main, new_event_loop, run
 from .sync import CancellationToken
 from .task import (
     JoinError,
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CancellationToken",
+    "EventLoop",
     "Handle",
     "JoinError",
     "JoinHandle",
@@ -38,6 +39,7 @@ __all__ = [
     "block_in_place",
     "join",
     "main",
+    "new_event_loop",
     "run",
     "select",
     "spawn",

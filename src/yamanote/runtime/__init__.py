@@ -4,6 +4,7 @@ Tokio: `tokio::runtime`.
 """
 
 from .config import Config, RuntimeConfig
+from .event_loop import EventLoop, new_event_loop
 from .handle import EnterGuard, Handle
 from .hooks import TaskMeta
 from .metrics import RuntimeMetrics, WorkerMetrics
@@ -12,6 +13,7 @@ from .runtime import Runtime, main, run
 __all__ = [
     "Config",
     "EnterGuard",
+    "EventLoop",
     "Handle",
     "Runtime",
     "RuntimeConfig",
@@ -19,5 +21,6 @@ __all__ = [
     "TaskMeta",
     "WorkerMetrics",
     "main",
+    "new_event_loop",
     "run",
 ]

@@ -4,6 +4,8 @@
 on the calling thread, which runs `loop`, and `clear_current_task(loop)` leaves it without
 one; `running_task()` is that answer, and raises RuntimeError or
 returns None where no loop runs.
+
+`register_task(task)` has `asyncio.all_tasks()` list a task; `unregister_task` takes it off.
 """
 
 from __future__ import annotations
@@ -16,10 +18,16 @@ from typing import Any
 swap_current_task: Callable[[Any, Any], Any]
 clear_current_task: Callable[[Any], Any]
 running_task: Callable[[], Any]
+register_task: Callable[[Any], Any]
+unregister_task: Callable[[Any], Any]
 
 if sys.version_info >= (3, 12):
     swap_current_task = tasks._swap_current_task
     running_task = tasks.current_task
+    # A plain set, where the other tasks' is a WeakSet: ten times as fast, and no task is
+    # collected half-way.
+    register_task = tasks._register_eager_task  # type: ignore[attr-defined]
+    unregister_task = tasks._unregister_eager_task  # type: ignore[attr-defined]
 
     def clear_current_task(loop: Any) -> None:
         try:
@@ -36,6 +44,9 @@ else:
 
     def clear_current_task(loop: Any) -> None:
         _current_tasks.pop(loop, None)
+
+    register_task = tasks._register_task
+    unregister_task = tasks._unregister_task
 
     def running_task() -> Any:
         return _current_tasks.get(_get_running_loop())

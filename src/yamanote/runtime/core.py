@@ -27,6 +27,7 @@ from .here import here
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
 from .join import logger
+from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
 from .park import Callback
 from .seat import Seat
@@ -49,8 +50,12 @@ _GRACE = 0.5
 class Core:
     """The shared part of a runtime; the home of its roaming tasks."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, make_loop: Callable[[Worker], WorkerLoop] = WorkerLoop
+    ) -> None:
         self.config = config
+        #: Takes what stops the runtime, if that is an event loop, which somebody else runs.
+        self.on_failure: Callable[[BaseException], object] | None = None
         self.clock = Clock(config.start_paused)
         #: Roaming tasks that became runnable outside of the workers.
         self.injection: deque[Task[Any]] = deque()
@@ -83,7 +88,7 @@ class Core:
         self.pool = BlockingPool(self)
         count = config.worker_threads or 1
         self.idle = Idle(count)
-        self.workers = [Worker(self, index) for index in range(count)]
+        self.workers = [Worker(self, index, make_loop) for index in range(count)]
 
     # Tasks come in.
 
@@ -164,6 +169,9 @@ class Core:
             self._fail(failure)
 
     def _fail(self, failure: BaseException) -> None:
+        if self.on_failure is not None:
+            self.on_failure(failure)
+            return
         with self._lock:
             if self.failure is None:
                 self.failure = failure
@@ -271,6 +279,12 @@ class Core:
         `stay`: the caller shuts the runtime down next, nobody need take the worker over.
         """
         refuse_nested(coro, "block_on()")
+        if self.on_failure is not None:
+            close_coroutine(coro)
+            raise RuntimeError(
+                "this runtime is an event loop, which somebody else runs: spawn() the coroutine "
+                "and join() the handle, or use asyncio.run_coroutine_threadsafe()"
+            )
         coro = as_coroutine(coro)
         if self.closing:
             close_coroutine(coro)
@@ -286,7 +300,7 @@ class Core:
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
             # up by another task, which blocks it in place until it is cancelled.
-            main._waiters.append([Callback(self._close)])
+            main._waiters.append([Callback(self.close)])
         if interrupts is not None:
             interrupts.watch(main, worker)
         outer, here.core = here.core, self
@@ -385,26 +399,28 @@ class Core:
         """Whether the drivers have nothing to wait for any more."""
         return self.stopped or (self._shutting_down and self._quiet())
 
-    def _close(self) -> None:
+    def live_tasks(self) -> list[Task[Any]]:
+        """The tasks that have not ended."""
+        return [task for registry in self._registries() for task in registry.copy()]
+
+    def close(self) -> None:
         """Cancel all tasks; those to come are cancelled at once."""
         with self._lock:
             self.closing = True
             if self._cancelled_all:
                 return
             self._cancelled_all = True
-        for registry in self._registries():
-            for task in registry.copy():
-                task.abort()
+        for task in self.live_tasks():
+            task.abort()
 
     def _cut_off_bound(self, seat: Seat | None = None) -> None:
         """Cut off the tasks that are bound to `seat`, or else to any thread that has left
         the runtime: in a LocalSet that nobody drives any more."""
-        for registry in self._registries():
-            for task in registry.copy():
-                home = task._home
-                place = home.seat if getattr(home, "bound_to_thread", False) else None
-                if place is not None and (place is seat if seat is not None else not place.present):
-                    task._cut_off()
+        for task in self.live_tasks():
+            home = task._home
+            place = home.seat if getattr(home, "bound_to_thread", False) else None
+            if place is not None and (place is seat if seat is not None else not place.present):
+                task._cut_off()
 
     def shutdown(self, timeout: float | None) -> None:
         """Cancel all tasks, see them end, and end the threads.
@@ -460,7 +476,7 @@ class Core:
 
     def _end_all(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._close()
+        self.close()
 
         # Drive a worker until all is quiet: who else would on a current_thread runtime?
         first = self.workers[0]
@@ -477,17 +493,7 @@ class Core:
         seat.present = False
         if self.interrupted:
             deadline = time.monotonic()
-        with self._lock:
-            self.stopped = True
-            threads = self._threads
-        for worker in self.workers:
-            worker.unpark()
-        for registry in self._registries():
-            for task in registry.copy():
-                task._cut_off()
-        close_all(self.injection.popleft)
-        for worker in self.workers:
-            worker.drop_queued()
+        threads = self._cut_off_all()
         if held:
             self._wind_down(first, deadline)
         for worker in self.workers:
@@ -503,6 +509,26 @@ class Core:
             deadline = time.monotonic() + _GRACE
             for thread in drivers:
                 thread.join(_remaining(deadline))
+        self.pool.cut_off()
+
+    def _cut_off_all(self) -> list[threading.Thread]:
+        """End whatever still lives, and have the drivers leave, which are returned."""
+        with self._lock:
+            self.closing = self._shutting_down = self.stopped = True
+            threads = self._threads
+        for worker in self.workers:
+            worker.unpark()
+        for task in self.live_tasks():
+            task._cut_off()
+        close_all(self.injection.popleft)
+        for worker in self.workers:
+            worker.drop_queued()
+        return threads
+
+    def cut_off(self) -> None:
+        """Shut down at once, with nobody driving; the caller closes the worker."""
+        self._cut_off_all()
+        self.pool.close()
         self.pool.cut_off()
 
     def _wind_down(self, worker: Worker, deadline: float | None) -> None:

@@ -301,3 +301,22 @@ class AbortHandle:
 
     def __repr__(self) -> str:
         return f"<AbortHandle {self.name!r}>"
+
+
+class Ended(Park):
+    """Waits for a task's end without asking how it ended."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: JoinHandle[Any]) -> None:
+        self._task = task
+
+    def _register(self, token: Token) -> bool:
+        return self._task._register(token)
+
+    def _unregister(self, token: Token) -> None:
+        self._task._unregister(token)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self._task.is_finished():
+            yield from self._wait()

@@ -22,7 +22,8 @@ from asyncio import events
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .compat import current_task
+from .compat import current_task, unregister_task
+from .loop_task import LoopTask
 
 if TYPE_CHECKING:
     from .worker import Worker
@@ -69,8 +70,16 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         self.poll_io = selector.poll_io
         self.worker = worker
         self._now = worker.core.clock.now
+        #: Has a LoopTask run in its turn among the callbacks. On the loop's thread only.
+        self.queue_task: Callable[[LoopTask], None] = self._ready.append  # type: ignore[attr-defined]
         self.driven = False
         self._thread_hooks: Any = None
+
+    def push(self, task: LoopTask) -> None:
+        """A LoopTask was woken by what is Yamanote's; any thread may call it."""
+        self.queue_task(task)
+        if self.worker._sleeping:
+            self.worker.unpark()
 
     # To be driven by the runtime.
 
@@ -114,6 +123,12 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now()
 
+    def close(self) -> None:
+        super().close()
+        for task in asyncio.all_tasks(self):
+            if isinstance(task, LoopTask):
+                unregister_task(task)
+
     def stop(self) -> None:
         if self.driven:
             raise RuntimeError(
@@ -149,6 +164,8 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     if not TYPE_CHECKING:  # the signatures stay those of the base class
 
         def call_soon(self, callback, *args, context=None):
+            if callback.__class__ is LoopTask:  # a future that it awaits is done
+                return self.queue_task(callback)
             self._claim()
             return super().call_soon(callback, *args, context=context)
 
@@ -162,7 +179,10 @@ class WorkerLoop(asyncio.SelectorEventLoop):
 
         def create_task(self, coro, **kwargs):
             self._claim()
-            return super().create_task(coro, **kwargs)
+            if self._task_factory is not None:
+                return super().create_task(coro, **kwargs)
+            self._check_closed()
+            return LoopTask(coro, loop=self, **kwargs)
 
         def add_reader(self, fd, callback, *args):
             self._claim()

@@ -59,7 +59,7 @@ class WorkerClosed(BaseException):
 class Worker:
     """One of a runtime's workers."""
 
-    def __init__(self, core: Core, index: int) -> None:
+    def __init__(self, core: Core, index: int, make_loop: Callable[[Worker], WorkerLoop]) -> None:
         config = core.config
         self.core = core
         self.index = index
@@ -98,7 +98,7 @@ class Worker:
         self._wake_end.setblocking(False)
         self._sleep_end.setblocking(False)
 
-        self.loop = WorkerLoop(self)
+        self.loop = make_loop(self)
         self.poll_io = self.loop.poll_io
         self.loop.add_reader(self._sleep_end, self._sleep_end.recv, 4096)
 
@@ -446,7 +446,7 @@ class Worker:
         self.closed = True
         self.baton.close()
         self.loop.remove_reader(self._sleep_end)
-        self.loop.close()
+        WorkerLoop.close(self.loop)
         self._sleep_end.close()
         self._wake_end.close()
 

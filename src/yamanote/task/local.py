@@ -9,9 +9,8 @@ from ..runtime.branches import Branch
 from ..runtime.compat import current_task
 from ..runtime.core import close_coroutine
 from ..runtime.here import here
-from ..runtime.join import JoinHandle
+from ..runtime.join import Ended, JoinHandle
 from ..runtime.local_queue import LocalQueue
-from ..runtime.park import Park, Token
 from ..runtime.task import MainTask, Task, as_coroutine
 from .coop import yield_now
 
@@ -156,25 +155,6 @@ class LocalEnterGuard:
 
     def __exit__(self, *_: object) -> None:
         here.local_set = self._outer.pop()
-
-
-class Ended(Park):
-    """Waits for a task's end without asking how it ended."""
-
-    __slots__ = ("_task",)
-
-    def __init__(self, task: JoinHandle[Any]) -> None:
-        self._task = task
-
-    def _register(self, token: Token) -> bool:
-        return self._task._register(token)
-
-    def _unregister(self, token: Token) -> None:
-        self._task._unregister(token)
-
-    def __await__(self) -> Generator[Any, None, None]:
-        if not self._task.is_finished():
-            yield from self._wait()
 
 
 def spawn_local(

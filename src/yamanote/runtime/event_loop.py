@@ -1,0 +1,113 @@
+"""An asyncio event loop for ordinary programs, which is a runtime of one worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn, final
+
+from .baton import RETURNING
+from .config import Config
+from .core import Core
+from .here import here
+from .join import Ended
+from .loop import WorkerLoop
+from .loop_task import LoopTask
+from .seat import Seat
+
+if TYPE_CHECKING:
+    from .worker import Worker
+
+
+@final
+class EventLoop(WorkerLoop):
+    """An event loop for asyncio programs, which may use Yamanote's tasks too.
+
+        asyncio.run(main(), loop_factory=yamanote.EventLoop)
+
+    It is asyncio's own `SelectorEventLoop`, so whatever works there works here, but its
+    tasks are Yamanote's: `asyncio.create_task` and all that is built on it switch tasks
+    faster, and `spawn`, `spawn_blocking`, `Handle.current()` and the rest work inside. What
+    was spawned and has not ended is cancelled and waited for by `shutdown_asyncgens()`, which
+    `asyncio.run` calls at its end, and cut off by `close()`.
+
+    As thread-safe as asyncio's loop; `Handle.spawn` may be called from any thread. Tokio:
+    a current-thread `runtime::Runtime`.
+    """
+
+    def __init__(self) -> None:
+        self._core = Core(Config(flavor="current_thread"), self._set_up)
+        self._core.on_failure = self._raise_soon
+
+    def _set_up(self, worker: Worker) -> EventLoop:
+        super().__init__(worker)
+        return self
+
+    def run_forever(self) -> None:
+        """Run until `stop()` is called."""
+        worker = self.worker
+        seat = Seat.of_this_thread()
+        if self.is_running() or self.is_closed() or asyncio._get_running_loop() is not None:
+            super().run_forever()  # raises
+        outer = here.worker, here.core, here.seat
+        seat.present = True
+        seat.wait_for(worker, RETURNING)
+        worker.seat, seat.worker = seat, worker
+        here.worker, here.core, here.seat = worker, self._core, seat
+        try:
+            super().run_forever()
+        finally:
+            here.worker, here.core, here.seat = outer
+            seat.worker = None
+            seat.give_way()
+            seat.present = False
+
+    async def shutdown_asyncgens(self) -> None:
+        """Cancel what was spawned, see it end, and close all asynchronous generators."""
+        core = self._core
+        core.close()
+        for task in core.live_tasks():
+            await Ended(task)
+        await super().shutdown_asyncgens()
+
+    def close(self) -> None:
+        """Close the loop, which must not run; what was spawned and still lives is cut off."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if not self.is_closed():
+            self._core.cut_off()
+            self.worker.close()
+
+    def _raise_soon(self, failure: BaseException) -> None:
+        def throw() -> NoReturn:
+            raise failure
+
+        self.call_soon_threadsafe(throw)
+
+    # One worker has nothing to pin to, and asyncio checks threads in debug mode only.
+
+    def _claim(self) -> None:
+        pass
+
+    get_debug = asyncio.SelectorEventLoop.get_debug
+
+    if not TYPE_CHECKING:
+        call_at = asyncio.SelectorEventLoop.call_at
+        create_future = asyncio.SelectorEventLoop.create_future
+        add_reader = asyncio.SelectorEventLoop.add_reader
+        remove_reader = asyncio.SelectorEventLoop.remove_reader
+        add_writer = asyncio.SelectorEventLoop.add_writer
+        remove_writer = asyncio.SelectorEventLoop.remove_writer
+        run_in_executor = asyncio.SelectorEventLoop.run_in_executor
+
+        def call_soon(self, callback, *args, context=None):
+            if callback.__class__ is LoopTask:  # a future that it awaits is done
+                return self.queue_task(callback)
+            return asyncio.SelectorEventLoop.call_soon(self, callback, *args, context=context)
+
+
+def new_event_loop() -> EventLoop:
+    """A new event loop, for those who ask for a function that makes one.
+
+    uvicorn --loop yamanote:new_event_loop package.module:app
+    """
+    return EventLoop()

@@ -1,0 +1,239 @@
+"""What `asyncio.create_task` makes on a loop of ours: an asyncio task that the loop runs at
+a third of the cost.
+
+It is an `asyncio.Task` to everybody: awaiting it raises what it raised, `all_tasks` lists it,
+it is cancelled as one. Below, two things differ. The task itself stands in the loop's queue
+of callbacks, as if it were the handle of its own next step, so that the order of steps and
+callbacks is asyncio's to the last one while nothing is allocated for a step. And it is a
+`Waiter`, so that what is Yamanote's wakes it directly, from any thread.
+
+asyncio's own constructor is not called, which would schedule asyncio's own step: of the C
+type only the future is used, and what else a task has is overridden here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from asyncio import base_tasks, coroutines
+from collections.abc import Coroutine
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+from .compat import (
+    clear_current_task,
+    current_task,
+    register_task,
+    swap_current_task,
+    unregister_task,
+)
+from .park import NO_TOKEN, Park, Token, Waiter, wake
+from .task import BUDGET
+
+if TYPE_CHECKING:
+    from .loop import WorkerLoop
+
+_Future = asyncio.Future
+_numbers = itertools.count(1)
+
+
+class LoopTask(asyncio.Task[Any], Waiter):
+    """A task of asyncio's, on a loop of ours.
+
+    Not thread-safe, as asyncio's: other threads use `loop.call_soon_threadsafe`.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_cancels",
+        "_context",
+        "_coro",
+        "_error",
+        "_fut_waiter",
+        "_home",
+        "_must_cancel",
+        "_name",
+        "_requeue",
+        "_send",
+        "_token",
+    )
+
+    # As the loop's handle of its next step.
+    _cancelled = False
+    _callback = None
+
+    _coro: Any
+    _fut_waiter: Any
+    _home: WorkerLoop
+    _name: str | None
+    _send: Any
+    _token: Token
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        *,
+        loop: WorkerLoop,
+        name: object = None,
+        context: Context | None = None,
+        eager_start: bool = False,
+    ) -> None:
+        _Future.__init__(self, loop=loop)
+        if self._source_traceback:  # type: ignore[attr-defined]
+            del self._source_traceback[-1]  # type: ignore[attr-defined]
+        if not coroutines.iscoroutine(coro):
+            raise TypeError(f"a coroutine was expected, got {coro!r}")
+        self._home = loop
+        self._requeue = loop.queue_task
+        self._coro = coro
+        self._send = coro.send
+        self._context = copy_context() if context is None else context
+        self._name = None if name is None else str(name)
+        self._must_cancel = False
+        self._cancels = 0
+        self._error: BaseException | None = None
+        self._fut_waiter = None
+        self._token = NO_TOKEN
+        self._log_destroy_pending = True
+        register_task(self)
+        if eager_start and loop.is_running():
+            outer = current_task()
+            self._run()
+            if outer is not None:
+                swap_current_task(loop, outer)
+        else:
+            self._requeue(self)
+
+    def _run(self) -> None:
+        """Poll once. The loop calls it, as the handle's."""
+        loop = self._home
+        self._fut_waiter = None
+        self._budget = BUDGET
+        swap_current_task(loop, self)
+        try:
+            if self._must_cancel or self._error is not None:
+                yielded = self._context.run(self._coro.throw, self._take_error())
+            else:
+                yielded = self._context.run(self._send, None)
+        except StopIteration as stop:
+            if self._must_cancel:  # asked for in the last step
+                self._must_cancel = False
+                self._end(_Future.cancel, self._cancel_message)
+            else:
+                self._end(_Future.set_result, stop.value)
+        except asyncio.CancelledError as error:
+            self._end(_Future.cancel, *error.args[:1])
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._end(_Future.set_exception, error)
+            raise
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next  # without this frame
+            self._end(_Future.set_exception, error)
+        else:
+            if yielded is None:
+                self._requeue(self)
+            elif isinstance(yielded, Park):
+                try:
+                    yielded._arm(self)
+                except Exception as error:
+                    self._token.clear()
+                    self._throw_next(error)
+            else:
+                self._await_future(yielded)
+        finally:
+            clear_current_task(loop)
+            del self  # an error's traceback refers to this frame
+
+    def _end(self, settle: Any, *outcome: Any) -> None:
+        unregister_task(self)
+        self._send = None
+        settle(self, *outcome)
+
+    def _take_error(self) -> BaseException:
+        error, self._error = self._error, None
+        if self._must_cancel:
+            self._must_cancel = False
+            if not isinstance(error, asyncio.CancelledError):
+                message = self._cancel_message
+                if message is None:
+                    return asyncio.CancelledError()
+                return asyncio.CancelledError(message)
+        assert error is not None
+        return error
+
+    def _throw_next(self, error: BaseException) -> None:
+        self._error = error
+        self._requeue(self)
+
+    def _await_future(self, future: Any) -> None:
+        blocking = getattr(future, "_asyncio_future_blocking", None)
+        if blocking is None:
+            self._throw_next(RuntimeError(f"Task got bad yield: {future!r}"))
+        elif future.get_loop() is not self._home:
+            self._throw_next(
+                RuntimeError(f"Task {self!r} got Future {future!r} attached to a different loop")
+            )
+        elif not blocking:
+            self._throw_next(
+                RuntimeError(
+                    f"yield was used instead of yield from in task {self!r} with {future!r}"
+                )
+            )
+        elif future is self:
+            self._throw_next(RuntimeError(f"Task cannot await on itself: {self!r}"))
+        else:
+            future._asyncio_future_blocking = False
+            # Its own callback: the loop's call_soon knows it.
+            future.add_done_callback(self)
+            self._fut_waiter = future
+            if self._must_cancel and future.cancel(msg=self._cancel_message):
+                self._must_cancel = False
+
+    def _out_of_budget(self) -> bool:
+        return self._budget <= 0
+
+    # What asyncio's users ask of a task. Docstrings are asyncio's.
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.done():
+            return False
+        self._cancels += 1
+        if self._fut_waiter is not None and self._fut_waiter.cancel(msg=msg):
+            return True
+        self._must_cancel = True
+        self._cancel_message = msg
+        wake(self._token)
+        return True
+
+    def cancelling(self) -> int:
+        return self._cancels
+
+    def uncancel(self) -> int:
+        if self._cancels > 0:
+            self._cancels -= 1
+            if self._cancels == 0:
+                self._must_cancel = False
+        return self._cancels
+
+    def get_coro(self) -> Any:
+        return self._coro
+
+    def get_context(self) -> Context:
+        return self._context
+
+    def get_name(self) -> str:
+        if self._name is None:
+            # Given out when first asked for: most tasks are never asked.
+            self._name = f"Task-{next(_numbers)}"
+        return self._name
+
+    def set_name(self, value: object) -> None:
+        self._name = str(value)
+
+    def get_stack(self, *, limit: int | None = None) -> list[Any]:
+        stack: list[Any] = base_tasks._task_get_stack(self, limit)
+        return stack
+
+    def print_stack(self, *, limit: int | None = None, file: Any = None) -> None:
+        base_tasks._task_print_stack(self, limit, file)

@@ -538,7 +538,8 @@ class Core:
         # Asked from outside of the loop: inside it, from 3.14 on, asyncio knows only of the
         # tasks that were made on the calling thread.
         tasks = asyncio.all_tasks(worker.loop)
-        ending = worker.loop.create_task(_end_asyncio(tasks, _remaining(deadline)))
+        ending: Any = worker.loop.create_task(_end_asyncio(tasks, _remaining(deadline)))
+        ending._log_destroy_pending = False  # as when Ctrl-C comes up in one of the tasks
         try:
             self._endings.add(ending)
             if self.interrupted:

@@ -407,3 +407,92 @@ def test_ctrl_c_runs_finally_blocks_and_exits_130(
         finally:
             process.kill()
     assert (process.returncode, stdout, stderr) == (130, "cleaned up\n", "")
+
+
+# An asyncio program, unchanged.
+
+SCRIPT = """
+    import asyncio
+    import sys
+
+    async def child(n):
+        await asyncio.sleep(0)
+        return n
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        print(type(loop).__module__.split(".")[0], type(asyncio.current_task()).__name__)
+        print(await asyncio.gather(*(child(n) for n in range(3))))
+
+    if __name__ == "__main__":
+        print(*sys.argv)
+        asyncio.run(main())
+        with asyncio.Runner() as runner:
+            print(runner.run(child(5)))
+        {more}
+"""
+
+
+def test_an_asyncio_script(command: Command) -> None:
+    command.write("script.py", SCRIPT.format(more=""))
+    assert command.output("run", "script.py", "--workers", "x") == [
+        "script.py --workers x",
+        "yamanote LoopTask",
+        "[0, 1, 2]",
+        "5",
+    ]
+
+
+def test_an_asyncio_script_finds_its_neighbours(command: Command) -> None:
+    command.write("folder/neighbour.py", "name = 'neighbour'")
+    command.write("folder/script.py", "import neighbour\nprint(neighbour.name, __name__)")
+    assert command.output("run", "folder/script.py") == ["neighbour __main__"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "stderr"),
+    [
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('no luck')", 1, "no luck"),
+        ("raise ValueError('broken')", 1, "ValueError: broken"),
+        ("asyncio.run(asyncio.wait_for(child(1), 0))", 1, "TimeoutError"),
+    ],
+)
+def test_exit_status_of_a_script(command: Command, more: str, status: int, stderr: str) -> None:
+    command.write("script.py", SCRIPT.format(more=more))
+    done = command("run", "script.py")
+    assert done.returncode == status
+    assert done.stderr.strip().split("\n")[-1] == stderr
+
+
+def test_a_script_on_an_older_loop(command: Command) -> None:
+    """run_until_complete(), as programs did before asyncio.run."""
+    command.write(
+        "script.py",
+        """
+        import asyncio
+
+        async def main():
+            return type(asyncio.get_running_loop()).__module__.split(".")[0]
+
+        loop = asyncio.new_event_loop()
+        print(loop.run_until_complete(main()))
+        loop.close()
+        """,
+    )
+    assert command.output("run", "script.py") == ["yamanote"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("missing.py",), "cannot open 'missing.py': No such file"),
+        (("--workers", "2", "script.py"), "a script's event loop has one worker"),
+    ],
+)
+def test_a_wrong_script(command: Command, args: tuple[str, ...], message: str) -> None:
+    command.write("script.py", "")
+    done = command("run", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -155,6 +155,23 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             if pin is not None:
                 pin(self.worker)
 
+    def _call_back(self, callback: Any, args: tuple[Any, ...], context: Any) -> None:
+        """Before another thread gets its error: if it has just completed a future of this
+        loop, call those who wait for it. It is done, they would hang; asyncio calls the
+        callbacks once, and after the first error no more.
+        """
+        future = args[0] if len(args) == 1 else None
+        if not asyncio.isfuture(future) or not future.done():
+            return
+        waiting = list(getattr(future, "_callbacks", None) or ())
+        if not waiting or waiting[0][0] is not callback:  # it is still there before 3.14
+            waiting.insert(0, (callback, context))
+        for func, where in waiting:
+            if func.__class__ is LoopTask:
+                self.push(func)
+            else:
+                self.call_soon_threadsafe(func, future, context=where)
+
     def get_debug(self) -> bool:
         # asyncio.Future() asks for it: the one trace of a future that is made directly.
         if self._thread_id == threading.get_ident():
@@ -164,7 +181,10 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     if not TYPE_CHECKING:  # the signatures stay those of the base class
 
         def call_soon(self, callback, *args, context=None):
-            if callback.__class__ is LoopTask:  # a future that it awaits is done
+            thread = self._thread_id
+            if thread is not None and thread != threading.get_ident():
+                self._call_back(callback, args, context)
+            elif callback.__class__ is LoopTask:  # a future that it awaits is done
                 return self.queue_task(callback)
             self._claim()
             return super().call_soon(callback, *args, context=context)

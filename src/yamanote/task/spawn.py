@@ -12,6 +12,7 @@ from ..runtime.here import current_core, here
 from ..runtime.join import JoinHandle
 from ..runtime.task import as_coroutine
 from .local import LocalSet, spawn_local
+from .loop_bound import DEV_MODE, warn_of_loop_bound
 
 if TYPE_CHECKING:
     from ..runtime.handle import Handle
@@ -44,6 +45,9 @@ def spawn(
         TypeError: `coro` cannot be awaited, an async function that was not called, say.
         RuntimeError: the coroutine has been awaited before, or there is no runtime here.
 
+    In Python's dev mode a RuntimeWarning says if an argument of the coroutine belongs to this
+    worker's event loop.
+
     Thread-safe: on a thread of the blocking pool, and inside `Runtime.enter()`, it spawns
     onto that runtime. Tokio: `task::spawn`.
     """
@@ -59,6 +63,8 @@ def spawn(
         or coro.cr_running
     ):
         coro = as_coroutine(coro)
+    if DEV_MODE:
+        warn_of_loop_bound(coro)
     return worker.spawn(coro, name, copy_context() if context is None else context)
 
 

@@ -30,7 +30,7 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml tests/ecosystem/requirements.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m virtualenv --quiet $(VENV); } || { \
 		rm -rf $(VENV); \
@@ -38,4 +38,5 @@ $(READY): pyproject.toml
 		echo "Install its venv module (Debian, Ubuntu: apt install python3-venv) or virtualenv." >&2; \
 		exit 1; }
 	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	$(BIN)/python tests/ecosystem/packages.py install
 	touch $@

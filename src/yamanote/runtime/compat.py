@@ -52,6 +52,16 @@ else:
         return _current_tasks.get(_get_running_loop())
 
 
+def all_tasks(loop: Any) -> set[Any]:
+    """`asyncio.all_tasks(loop)`, which may fail on free-threaded builds while other threads
+    make tasks."""
+    while True:
+        try:
+            return tasks.all_tasks(loop)
+        except RuntimeError:
+            continue
+
+
 def current_task() -> Any:
     """The task that runs on this thread, asyncio's or ours; None outside of any."""
     try:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
 from .clock import Clock
-from .compat import current_task, swap_current_task
+from .compat import all_tasks, current_task, swap_current_task
 from .here import here
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
@@ -537,7 +537,7 @@ class Core:
         worker.seat = Seat()
         # Asked from outside of the loop: inside it, from 3.14 on, asyncio knows only of the
         # tasks that were made on the calling thread.
-        tasks = asyncio.all_tasks(worker.loop)
+        tasks = all_tasks(worker.loop)
         ending: Any = worker.loop.create_task(_end_asyncio(tasks, _remaining(deadline)))
         ending._log_destroy_pending = False  # as when Ctrl-C comes up in one of the tasks
         try:

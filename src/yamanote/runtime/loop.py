@@ -22,7 +22,7 @@ from asyncio import events
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .compat import current_task, unregister_task
+from .compat import all_tasks, current_task, unregister_task
 from .loop_task import LoopTask
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
 
     def close(self) -> None:
         super().close()
-        for task in asyncio.all_tasks(self):
+        for task in all_tasks(self):
             if isinstance(task, LoopTask):
                 unregister_task(task)
 

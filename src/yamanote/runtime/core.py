@@ -23,7 +23,7 @@ from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
 from .clock import Clock
 from .compat import all_tasks, current_task, swap_current_task
-from .here import here
+from .here import here, running_trio
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
 from .join import logger
@@ -434,11 +434,7 @@ class Core:
         if timeout == 0 and here.worker is not None and here.worker.core is not self:
             self.shutdown_background()  # another runtime's, which is not waited for
             return
-        if (
-            here.worker is not None
-            or here.blocked_in is self
-            or events._get_running_loop() is not None
-        ):
+        if here.blocked_in is self or runs_event_loop():
             raise RuntimeError(
                 "a runtime cannot be shut down from inside a task, which would wait for "
                 "itself: leave block_on() first, or use another thread"
@@ -604,9 +600,18 @@ async def _end_asyncio(tasks: set[asyncio.Task[Any]], timeout: float | None) -> 
         pass
 
 
+def runs_event_loop() -> bool:
+    """Whether to block this thread would block a worker, or a loop of asyncio or trio."""
+    return (
+        here.worker is not None
+        or events._get_running_loop() is not None
+        or running_trio() is not None
+    )
+
+
 def refuse_nested(coro: Any, what: str) -> None:
     """Raise if this thread runs an event loop, which the caller would block."""
-    if here.worker is not None or events._get_running_loop() is not None:
+    if runs_event_loop():
         close_coroutine(coro)
         raise RuntimeError(
             f"{what} would block the event loop that runs on this thread: await the "

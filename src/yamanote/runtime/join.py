@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, final
 
 from .compat import running_task
 from .here import here
-from .park import Park, ThreadWaiter, Token, Waiter, wait_in_asyncio, wake
+from .park import Park, ThreadWaiter, Token, Waiter, wait_outside, wake
 
 T = TypeVar("T")
 
@@ -114,9 +114,10 @@ class JoinHandle(Park, Generic[T]):
     """Awaits what was spawned.
 
     `await handle` gives the result of the task or raises JoinError. It may be awaited
-    from several tasks, before and after the end, from tasks of any runtime and from
-    plain asyncio; cancelling the one that waits does not touch the task. Dropping the
-    handle detaches the task: it runs on, and a failure of it is logged.
+    from several tasks, before and after the end, in tasks of any runtime, of plain
+    asyncio and of trio; cancelling the one that waits does not touch the task. Plain
+    threads `join` it. Dropping the handle detaches the task: it runs on, and a failure of
+    it is logged.
 
     Thread-safe. Cancel-safe. Tokio: `task::JoinHandle`.
     """
@@ -199,7 +200,7 @@ class JoinHandle(Park, Generic[T]):
             current = None
         if not isinstance(current, Waiter):
             if not self._done:
-                yield from wait_in_asyncio(self)
+                yield from wait_outside(self)
         elif self._done:
             if current._budget <= 0 and current._out_of_budget():
                 yield None

@@ -16,8 +16,8 @@ an operation that locks on both sides. `_register` of every Park therefore conta
 whatever is checked afterwards.
 
 A waiter is anything with `_token`, `_must_cancel` and `_home`; it is woken by
-`waiter._home.push(waiter)`. Tasks are waiters; so are the threads and the asyncio tasks
-that wait through the two small classes below.
+`waiter._home.push(waiter)`. Tasks are waiters; so are the threads and the tasks of asyncio
+and trio that wait through the small classes below.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from .compat import current_task
+from .here import running_trio
 
 Token = list[Any]
 
@@ -80,7 +81,7 @@ class Park:
             wake(token)
 
     def _wait(self) -> Generator[Any, None, None]:
-        """Suspend the current task, ours or asyncio's, until the token is popped."""
+        """Suspend the current task, ours or another library's, until the token is popped."""
         current = current_task()
         if isinstance(current, Waiter):
             try:
@@ -90,7 +91,7 @@ class Park:
                 del current  # a cancellation's traceback refers to this frame
                 raise
         else:
-            yield from wait_in_asyncio(self)
+            yield from wait_outside(self)
 
 
 class Callback(Waiter):
@@ -177,18 +178,74 @@ class AsyncioWaiter(Waiter):
             self.future.set_result(None)
 
 
-def wait_in_asyncio(park: Park) -> Generator[Any, None, None]:
-    """Suspend a task of plain asyncio. Cancelling it ends the wait and nothing else."""
+class TrioWaiter(Waiter):
+    """A task of trio that waits for a Park."""
+
+    __slots__ = ("_entry", "_reschedule", "_token", "task")
+
+    _must_cancel = False
+
+    def __init__(self, trio: Any) -> None:
+        self._token = NO_TOKEN
+        self._entry = trio.lowlevel.current_trio_token()
+        self._reschedule = trio.lowlevel.reschedule
+        #: None once it waits no more: trio takes a wake-up that comes too late for a bug.
+        self.task = trio.lowlevel.current_task()
+
+    @property
+    def _home(self) -> TrioWaiter:
+        return self
+
+    def push(self, _: TrioWaiter) -> None:
+        try:
+            self._entry.run_sync_soon(self._resume)
+        except RuntimeError:
+            pass  # its trio.run has ended: nobody waits any more
+
+    def _resume(self) -> None:
+        task, self.task = self.task, None
+        if task is not None:
+            self._reschedule(task)
+
+
+def wait_outside(park: Park) -> Generator[Any, None, None]:
+    """Suspend a task of plain asyncio or of trio. Cancelling it ends the wait and nothing
+    else.
+
+    Both are armed while they run, which no wake-up can harm: it comes to them through
+    their own loop, once they have been suspended.
+    """
+    trio = running_trio()
+    yield from _wait_in_asyncio(park) if trio is None else _wait_in_trio(park, trio)
+
+
+def _wait_in_asyncio(park: Park) -> Generator[Any, None, None]:
     try:
         waiter = AsyncioWaiter()
     except RuntimeError:
         raise RuntimeError(
-            "this can be awaited in a Yamanote task or in an asyncio task only; "
-            "from a plain thread, use a method that blocks, such as JoinHandle.join()"
+            "this can be awaited in a task of Yamanote, asyncio or trio only; from a plain "
+            "thread, use a method that blocks, such as JoinHandle.join() or Runtime.block_on()"
         ) from None
     park._arm(waiter)
     try:
         yield from waiter.future
     except BaseException:
+        park._unregister(waiter._token)
+        raise
+
+
+def _wait_in_trio(park: Park, trio: Any) -> Generator[Any, None, None]:
+    waiter = TrioWaiter(trio)
+
+    def cancel(_: Any) -> Any:
+        waiter.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    try:
+        park._arm(waiter)
+        yield from trio.lowlevel.wait_task_rescheduled(cancel).__await__()
+    except BaseException:
+        waiter.task = None
         park._unregister(waiter._token)
         raise

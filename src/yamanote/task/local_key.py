@@ -8,13 +8,14 @@ from typing import Any, Generic, TypeVar, final
 from weakref import WeakKeyDictionary
 
 from ..runtime.compat import current_task
+from ..runtime.here import running_trio
 from ..runtime.task import Task
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _thread = threading.local()
-_asyncio_tasks: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
+_others_tasks: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
 
 class AccessError(LookupError):
@@ -119,8 +120,10 @@ def _locals() -> dict[Any, Any]:
         if locals is None:
             locals = task._locals = {}
         return locals
+    if task is None and (trio := running_trio()) is not None:
+        task = trio.lowlevel.current_task()
     if task is not None:
-        return _asyncio_tasks.setdefault(task, {})
+        return _others_tasks.setdefault(task, {})
     try:
         found: dict[Any, Any] = _thread.locals
     except AttributeError:

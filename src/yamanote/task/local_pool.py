@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 import warnings
-from asyncio import events
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, final
 
-from ..runtime.core import close_coroutine
-from ..runtime.here import here
+from ..runtime.core import close_coroutine, runs_event_loop
 from ..runtime.join import JoinHandle
 from ..runtime.park import NO_TOKEN, Waiter
 from ..runtime.runtime import Runtime
@@ -157,7 +155,7 @@ class LocalPool:
             RuntimeError: called on a thread that runs tasks, which it would block: use
                 `await aclose()` there, or `shutdown_background()`.
         """
-        if here.worker is not None or events._get_running_loop() is not None:
+        if runs_event_loop():
             raise RuntimeError(
                 "LocalPool.shutdown() would block the event loop that runs on this thread: "
                 "use `await pool.aclose()` or `async with`"
@@ -171,7 +169,7 @@ class LocalPool:
         self._close(0)
 
     async def aclose(self, timeout: float | None = None) -> None:
-        """As `shutdown`, for tasks of Yamanote and asyncio: only the caller waits.
+        """As `shutdown`, for tasks of Yamanote, asyncio and trio: only the caller waits.
 
         Cancel-safe: the threads end all the same.
         """
@@ -186,7 +184,7 @@ class LocalPool:
             thread.close(deadline)
 
     def __enter__(self) -> LocalPool:
-        if here.worker is not None or events._get_running_loop() is not None:
+        if runs_event_loop():
             self.shutdown_background()
             raise RuntimeError(
                 "leaving `with LocalPool()` would block the event loop that runs on this "

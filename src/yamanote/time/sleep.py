@@ -8,8 +8,8 @@ from collections.abc import Generator
 from typing import Any, final
 
 from ..runtime.compat import current_task
-from ..runtime.here import here
-from ..runtime.park import Park, Token
+from ..runtime.here import here, running_trio
+from ..runtime.park import Park, Token, wake
 from ..runtime.task import Task
 from .instant import now
 
@@ -18,7 +18,8 @@ from .instant import now
 class Sleep(Park):
     """An awaitable that is ready once its deadline has passed.
 
-    It may be awaited more than once. Cancel-safe. Tokio: `time::Sleep`.
+    It may be awaited more than once, in a task of Yamanote, asyncio or trio. Cancel-safe.
+    Tokio: `time::Sleep`.
     """
 
     __slots__ = ("_deadline",)
@@ -42,7 +43,12 @@ class Sleep(Park):
     def __await__(self) -> Generator[Any, None, None]:
         task = current_task()
         if not isinstance(task, Task):
-            yield from asyncio.sleep(self._deadline - now()).__await__()
+            trio = running_trio()
+            left = self._deadline - now()
+            if trio is None:
+                yield from asyncio.sleep(left).__await__()
+            else:
+                yield from trio.sleep(max(left, 0)).__await__()
         elif self._deadline > now():
             del task  # a cancellation's traceback refers to this frame
             yield self
@@ -53,8 +59,10 @@ class Sleep(Park):
 
     def _register(self, token: Token) -> bool:
         worker = here.worker
-        assert worker is not None
-        worker.timers.push(self._deadline, token)
+        if worker is None:  # a branch of `join` or `select` in a task of plain asyncio
+            asyncio.get_running_loop().call_later(self._deadline - now(), wake, token)
+        else:
+            worker.timers.push(self._deadline, token)
         return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
@@ -73,7 +74,7 @@ class Handle:
 
     def spawn(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T],
+        coro: Coroutine[Any, Any, T] | Awaitable[T] | Future[T],
         *,
         name: str | None = None,
         context: Context | None = None,

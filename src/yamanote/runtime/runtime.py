@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
 
 from .config import Config, RuntimeConfig
@@ -66,7 +67,10 @@ class Runtime:
             return result
 
     def spawn(
-        self, coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
+        self,
+        coro: Coroutine[Any, Any, T] | Awaitable[T] | Future[T],
+        *,
+        name: str | None = None,
     ) -> JoinHandle[T]:
         """Spawn a task onto this runtime from any thread; see `yamanote.spawn`."""
         return self.handle.spawn(coro, name=name)

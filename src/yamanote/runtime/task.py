@@ -12,7 +12,8 @@ running  Owned by the one local variable of the poll loop that popped it. The co
            None        back to the queue (`yield_now`)
            a Park      `park._arm(task)`: the task is parked, or ready and queued again
            a future    asyncio's: the task is pinned to this worker's loop for good,
-                       and parked until the future calls back
+                       and parked until the future calls back; one of a loop on another
+                       thread, if that is none of ours, pins nothing
            an ending   StopIteration or any other exception: done
 parked   Held by one token (see park.py) which something will wake it by. Popping the
          token makes the popper the owner, who queues the task at its `_home`.
@@ -38,7 +39,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from asyncio import events
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future
 from contextvars import Context
 from types import CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -148,21 +151,30 @@ class Task(JoinHandle[T], Waiter):
 
     def _await_foreign(self, yielded: Any) -> None:
         """running → parked, by something that is not ours: a future of asyncio's."""
-        if not getattr(yielded, "_asyncio_future_blocking", False):
+        blocking = getattr(yielded, "_asyncio_future_blocking", None)
+        loop = None
+        if blocking is not None:
+            yielded._asyncio_future_blocking = False
+            loop = yielded.get_loop()
+        if loop is asyncio.get_running_loop() and blocking:
+            _FuturePark(yielded)._arm(self)
+        elif loop is None or loop is asyncio.get_running_loop():
             self._throw_next(
                 RuntimeError(
                     f"{self!r} cannot await {yielded!r}: it is made for another "
                     "async library than asyncio"
                 )
             )
-            return
-        yielded._asyncio_future_blocking = False
-        if yielded.get_loop() is asyncio.get_running_loop():
-            _FuturePark(yielded)._arm(self)
         else:
-            self._throw_next(
-                RuntimeError(f"{self!r} got {yielded!r}, which belongs to another event loop")
-            )
+            # `blocking` says nothing here: the future may be awaited on its own thread too.
+            try:
+                park = OtherLoopsFuture(yielded)
+                self._fut_waiter = park
+                park._arm(self)
+            except RuntimeError as error:
+                self._token.clear()
+                self._fut_waiter = None
+                self._throw_next(error)
 
     def _throw_next(self, error: BaseException) -> None:
         """Queue the task again, to have `error` raised where it is suspended."""
@@ -460,6 +472,91 @@ class _FuturePark(Park):
             wake(token)
 
 
+class OtherLoopsFuture(Park):
+    """The wait for a future of an event loop that is none of ours, on another thread.
+
+    Beyond the `await` of a user's the future is only touched on that thread. It is never
+    cancelled: others may wait for it too, there where it belongs.
+
+    Raises:
+        RuntimeError: the loop is a worker's, whose objects stay among its own tasks, or
+            does not run.
+    """
+
+    __slots__ = ("_future", "_token")
+
+    def __init__(self, future: Any) -> None:
+        from .loop import WorkerLoop  # not at the top, which would be a cycle
+
+        self._future = future
+        self._token = NO_TOKEN
+        loop = future.get_loop()
+        if isinstance(loop, WorkerLoop):
+            raise RuntimeError(
+                f"{future!r} belongs to another event loop, that of another worker: keep the "
+                "tasks that share an asyncio object on one loop (asyncio.create_task, or a "
+                "LocalSet), or use asyncio.run_coroutine_threadsafe()"
+            )
+        if not loop.is_running():
+            raise RuntimeError(
+                f"{future!r} belongs to another event loop, which does not run: nobody would "
+                "complete it"
+            )
+
+    def _register(self, token: Token) -> bool:
+        self._token = token
+        self._future.get_loop().call_soon_threadsafe(self._watch)
+        return True
+
+    def _watch(self) -> None:
+        if self._token:
+            self._future.add_done_callback(self._ended)
+
+    def _ended(self, _: Any) -> None:
+        try:
+            waiter = self._token.pop()
+        except IndexError:
+            return  # it waits no more
+        if isinstance(waiter, Task):
+            waiter._fut_waiter = None
+        waiter._home.push(waiter)
+
+    def _unregister(self, token: Token) -> None:
+        try:
+            self.get_loop().call_soon_threadsafe(self._future.remove_done_callback, self._ended)
+        except RuntimeError:
+            pass  # closed, and the callbacks with it
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from self._wait()
+
+    # As a task's `_fut_waiter` it hears of a cancellation.
+
+    def get_loop(self) -> Any:
+        return self._future.get_loop()
+
+    def cancel(self, msg: Any = None) -> bool:
+        self._unregister(self._token)
+        return False  # so the cancellation goes on as in every other wait
+
+
+class _CallPark(Park):
+    """The wait for a future of `concurrent.futures`."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: Future[Any]) -> None:
+        self._future = future
+
+    def _register(self, token: Token) -> bool:
+        self._future.add_done_callback(lambda _: wake(token))
+        return True  # a future that is done has called back by now
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self._future.done():
+            yield from self._wait()
+
+
 class _DoneCallback(Waiter):
     """A callback that waits for a task."""
 
@@ -508,7 +605,8 @@ def is_unstarted(coro: Any) -> bool:
 
 
 def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
-    """What `spawn` was given, as a coroutine that can be run.
+    """What `spawn` was given, as a coroutine that can be run: besides awaitables it may be
+    a future of `concurrent.futures`, for which cancelling the coroutine does nothing.
 
     Raises:
         TypeError: it cannot be awaited.
@@ -529,11 +627,9 @@ def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
     if isinstance(awaitable, Coroutine):
         return awaitable
     if inspect.isawaitable(awaitable):
-
-        async def wait_for_it() -> Any:
-            return await awaitable
-
-        return wait_for_it()
+        return _await_it(awaitable)
+    if isinstance(awaitable, Future):
+        return _result_of(awaitable)
     name = getattr(awaitable, "__qualname__", None) or repr(awaitable)
     if inspect.iscoroutinefunction(awaitable):
         raise TypeError(f"a coroutine is needed, not the async function {name}: call it, {name}()")
@@ -543,3 +639,19 @@ def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
             "it, or run it with spawn_blocking()"
         )
     raise TypeError(f"a coroutine or another awaitable is needed, not {name}")
+
+
+async def _await_it(awaitable: Any) -> Any:
+    if asyncio.isfuture(awaitable) and not awaitable.done():
+        loop = awaitable.get_loop()
+        if loop is not events._get_running_loop():
+            # Not by `await`: it marks the future for a moment, and if two threads do so at
+            # once, one of them fails.
+            await OtherLoopsFuture(awaitable)
+            return awaitable.result()
+    return await awaitable
+
+
+async def _result_of(future: Future[T]) -> T:
+    await _CallPark(future)
+    return future.result()

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable
+from concurrent.futures import Future
 from types import coroutine
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from ..runtime.branches import Branches
 from ..runtime.core import close_coroutine
-from ..runtime.here import here
+from ..runtime.here import here, running_trio
 from ..runtime.task import as_coroutine
 
 T = TypeVar("T")
@@ -33,17 +34,25 @@ class Selected(NamedTuple, Generic[T]):
 
 
 @overload
-async def join(a: Awaitable[T1], /) -> tuple[T1]: ...
-@overload
-async def join(a: Awaitable[T1], b: Awaitable[T2], /) -> tuple[T1, T2]: ...
-@overload
-async def join(a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], /) -> tuple[T1, T2, T3]: ...
+async def join(a: Awaitable[T1] | Future[T1], /) -> tuple[T1]: ...
 @overload
 async def join(
-    a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], d: Awaitable[T4], /
+    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /
+) -> tuple[T1, T2]: ...
+@overload
+async def join(
+    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], c: Awaitable[T3] | Future[T3], /
+) -> tuple[T1, T2, T3]: ...
+@overload
+async def join(
+    a: Awaitable[T1] | Future[T1],
+    b: Awaitable[T2] | Future[T2],
+    c: Awaitable[T3] | Future[T3],
+    d: Awaitable[T4] | Future[T4],
+    /,
 ) -> tuple[T1, T2, T3, T4]: ...
 @overload
-async def join(*awaitables: Awaitable[T]) -> tuple[T, ...]: ...
+async def join(*awaitables: Awaitable[T] | Future[T]) -> tuple[T, ...]: ...
 
 
 async def join(*awaitables: Any) -> tuple[Any, ...]:
@@ -52,6 +61,10 @@ async def join(*awaitables: Any) -> tuple[Any, ...]:
     All run to their end, also when one fails. They share the caller's contextvars and
     task-locals and never run in parallel; for that, spawn them.
 
+    Args:
+        awaitables: coroutines, any awaitables, and futures of `concurrent.futures`, which
+            are waited for but never cancelled.
+
     Returns:
         The results, in the order of the arguments.
 
@@ -59,6 +72,8 @@ async def join(*awaitables: Any) -> tuple[Any, ...]:
         Exception: what the first one to fail raised, when all have ended; what others
             raised is logged.
         TypeError, RuntimeError: an argument cannot be awaited, as for `spawn`.
+        RuntimeError: the caller is a task of trio: join and select run in tasks of
+            Yamanote and asyncio.
 
     Cancelling the caller cancels all and sees them end. Tokio: `tokio::join!`.
     """
@@ -71,19 +86,25 @@ async def join(*awaitables: Any) -> tuple[Any, ...]:
 
 
 @overload
-async def try_join(a: Awaitable[T1], /) -> tuple[T1]: ...
-@overload
-async def try_join(a: Awaitable[T1], b: Awaitable[T2], /) -> tuple[T1, T2]: ...
+async def try_join(a: Awaitable[T1] | Future[T1], /) -> tuple[T1]: ...
 @overload
 async def try_join(
-    a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], /
+    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /
+) -> tuple[T1, T2]: ...
+@overload
+async def try_join(
+    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], c: Awaitable[T3] | Future[T3], /
 ) -> tuple[T1, T2, T3]: ...
 @overload
 async def try_join(
-    a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], d: Awaitable[T4], /
+    a: Awaitable[T1] | Future[T1],
+    b: Awaitable[T2] | Future[T2],
+    c: Awaitable[T3] | Future[T3],
+    d: Awaitable[T4] | Future[T4],
+    /,
 ) -> tuple[T1, T2, T3, T4]: ...
 @overload
-async def try_join(*awaitables: Awaitable[T]) -> tuple[T, ...]: ...
+async def try_join(*awaitables: Awaitable[T] | Future[T]) -> tuple[T, ...]: ...
 
 
 async def try_join(*awaitables: Any) -> tuple[Any, ...]:
@@ -107,7 +128,7 @@ async def select(*positional: Any, biased: bool = False, **named: Any) -> Select
             case ("message", value): ...
 
     Args:
-        positional, named: the branches.
+        positional, named: the branches, as the arguments of `join`.
         biased: poll them in the order given, so that of two that are ready at once the
             first wins. By default the order is random, which is fair.
 
@@ -149,11 +170,17 @@ def _group(awaitables: Any, order: Any) -> Branches:
     try:
         for awaitable in awaitables:
             coros.append(as_coroutine(awaitable))
+        group = Branches(coros, list(order))
+        if group.caller is None and running_trio() is not None:
+            raise RuntimeError(
+                "join() and select() need a task of Yamanote or asyncio to run in: "
+                "in trio, open a nursery"
+            )
+        return group
     except BaseException:
         for awaitable in (*coros, *awaitables):
             close_coroutine(awaitable)
         raise
-    return Branches(coros, list(order))
 
 
 @coroutine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
@@ -22,7 +23,7 @@ P = ParamSpec("P")
 
 
 def spawn(
-    coro: Coroutine[Any, Any, T] | Awaitable[T],
+    coro: Coroutine[Any, Any, T] | Awaitable[T] | Future[T],
     *,
     name: str | None = None,
     context: Context | None = None,
@@ -33,7 +34,8 @@ def spawn(
     thread-safe. Once it awaits something of asyncio it stays on its worker.
 
     Args:
-        coro: a coroutine, or any awaitable.
+        coro: a coroutine, any awaitable, or a future of `concurrent.futures`, of which
+            the task waits for the end; aborting the task does not cancel it.
         name: for logs and debuggers; `task-N` by default.
         context: the contextvars it runs in; by default a copy of the caller's.
 

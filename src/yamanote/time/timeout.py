@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Awaitable, Coroutine
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, TypeVar, final, overload
 
 from ..runtime.compat import current_task
-from ..runtime.here import here
+from ..runtime.here import here, running_trio
 from ..runtime.park import NO_TOKEN, Token, Waiter
-from ..runtime.task import Task
+from ..runtime.task import Task, as_coroutine
 from .instant import now
 
 T = TypeVar("T")
@@ -28,10 +30,20 @@ class Elapsed(TimeoutError):
 class Timeout(Waiter):
     """Cancels what runs inside `async with` when the deadline passes, and raises Elapsed.
 
-    Tokio: `time::Timeout`.
+    In a task of Yamanote, asyncio or trio; each is cancelled in its own way. Tokio:
+    `time::Timeout`.
     """
 
-    __slots__ = ("_cancelling", "_lock", "_native", "_task", "_token", "deadline", "expired")
+    __slots__ = (
+        "_cancelling",
+        "_lock",
+        "_native",
+        "_scope",
+        "_task",
+        "_token",
+        "deadline",
+        "expired",
+    )
 
     _must_cancel = False
 
@@ -42,7 +54,9 @@ class Timeout(Waiter):
         self.expired = False
         self._token: Token = NO_TOKEN
         self._task: Task[Any] | None = None
+        # What does the work in a task of asyncio, and in one of trio.
         self._native: asyncio.Timeout | None = None
+        self._scope: Any = None
         self._cancelling = 0
         # The timer may fire on another worker than the one on which the task goes on.
         self._lock = threading.Lock()
@@ -62,9 +76,14 @@ class Timeout(Waiter):
         task = current_task()
         worker = here.worker
         if not isinstance(task, Task) or worker is None:
+            left = None if self.deadline is None else self.deadline - now()
+            trio = running_trio()
+            if trio is not None:
+                self._scope = trio.move_on_after(math.inf if left is None else max(left, 0))
+                self._scope.__enter__()
+                return self
             loop = asyncio.get_running_loop()
-            when = None if self.deadline is None else loop.time() + self.deadline - now()
-            self._native = asyncio.timeout_at(when)
+            self._native = asyncio.timeout_at(None if left is None else loop.time() + left)
             await self._native.__aenter__()
             return self
         if self._task is not None:
@@ -90,6 +109,13 @@ class Timeout(Waiter):
                 self.expired = True
                 raise Elapsed("the deadline has passed") from timed_out.__cause__
             return
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            scope.__exit__(error_type, error, traceback)
+            if scope.cancelled_caught:
+                self.expired = True
+                raise Elapsed("the deadline has passed") from error
+            return
         with self._lock:
             task, self._task = self._task, None
         self._token.clear()
@@ -108,7 +134,9 @@ class Timeout(Waiter):
 @overload
 def timeout(seconds: float | None) -> Timeout: ...
 @overload
-def timeout(seconds: float | None, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> Awaitable[T]: ...
+def timeout(
+    seconds: float | None, coro: Coroutine[Any, Any, T] | Awaitable[T] | Future[T]
+) -> Awaitable[T]: ...
 
 
 def timeout(seconds: float | None, coro: Any = None) -> Any:
@@ -120,6 +148,11 @@ def timeout(seconds: float | None, coro: Any = None) -> Any:
 
     When the time is over, what runs is cancelled, and Elapsed, a TimeoutError, is raised
     once it has ended.
+
+    Args:
+        seconds: the limit; None for none.
+        coro: a coroutine, another awaitable, or a future of `concurrent.futures`, which is
+            not cancelled, only waited for no longer.
 
     Returns:
         With `coro`, an awaitable of its result; without, an async context manager.
@@ -136,7 +169,7 @@ def timeout(seconds: float | None, coro: Any = None) -> Any:
 def timeout_at(deadline: float | None) -> Timeout: ...
 @overload
 def timeout_at(
-    deadline: float | None, coro: Coroutine[Any, Any, T] | Awaitable[T]
+    deadline: float | None, coro: Coroutine[Any, Any, T] | Awaitable[T] | Future[T]
 ) -> Awaitable[T]: ...
 
 
@@ -148,6 +181,7 @@ def timeout_at(deadline: float | None, coro: Any = None) -> Any:
     return Timeout(deadline) if coro is None else _limited(deadline, coro)
 
 
-async def _limited(deadline: float | None, coro: Awaitable[T]) -> T:
+async def _limited(deadline: float | None, coro: Awaitable[T] | Future[T]) -> T:
     async with Timeout(deadline):
-        return await coro
+        result: T = await as_coroutine(coro)
+        return result

@@ -46,7 +46,7 @@ from contextvars import Context
 from types import CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .here import here
+from .here import here, running_trio
 from .join import JoinError, JoinHandle
 from .park import NO_TOKEN, Park, Token, Waiter, wake
 
@@ -642,13 +642,14 @@ def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
 
 
 async def _await_it(awaitable: Any) -> Any:
-    if asyncio.isfuture(awaitable) and not awaitable.done():
-        loop = awaitable.get_loop()
-        if loop is not events._get_running_loop():
-            # Not by `await`: it marks the future for a moment, and if two threads do so at
-            # once, one of them fails.
-            await OtherLoopsFuture(awaitable)
-            return awaitable.result()
+    if (
+        asyncio.isfuture(awaitable)
+        and not awaitable.done()
+        and (awaitable.get_loop() is not events._get_running_loop() or running_trio() is not None)
+    ):
+        # Not by `await`: it marks the future for a moment, and if two threads do so at
+        # once, one of them fails.
+        await OtherLoopsFuture(awaitable)
     return await awaitable
 
 

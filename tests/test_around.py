@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -37,6 +42,12 @@ Main = Callable[[], Coroutine[Any, Any, T]]
 
 class Boom(Exception):
     """What goes wrong in these tests."""
+
+
+def import_trio() -> Any:
+    if sys.version_info.releaselevel != "final":
+        pytest.skip("trio supports released versions of CPython")
+    return pytest.importorskip("trio")
 
 
 # Where one may wait.
@@ -78,17 +89,22 @@ def in_an_asyncio_task_of_ours(main: Main[T]) -> T:
     return yamanote.run(outer(), worker_threads=1)
 
 
+def in_an_event_loop_of_ours(main: Main[T]) -> T:
+    with asyncio.Runner(loop_factory=yamanote.EventLoop) as runner:
+        return runner.run(main())
+
+
 def in_trio(main: Main[T]) -> T:
-    return pytest.importorskip("trio").run(main)
+    return import_trio().run(main)
 
 
 def in_trio_on_a_thread(main: Main[T]) -> T:
-    pytest.importorskip("trio")
+    import_trio()
     return on_thread(in_trio, main).result(LIMIT)
 
 
 def in_trio_as_a_guest(main: Main[T]) -> T:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
 
     async def host() -> T:
         loop = asyncio.get_running_loop()
@@ -104,7 +120,12 @@ def in_trio_as_a_guest(main: Main[T]) -> T:
 
 
 NATIVE = [in_a_task, in_a_roaming_task, in_a_main_task, in_a_local_set]
-ASYNCIO = [in_asyncio, in_asyncio_on_a_thread, in_an_asyncio_task_of_ours]
+ASYNCIO = [
+    in_asyncio,
+    in_asyncio_on_a_thread,
+    in_an_asyncio_task_of_ours,
+    in_an_event_loop_of_ours,
+]
 TRIO = [in_trio, in_trio_on_a_thread, in_trio_as_a_guest]
 
 everywhere = pytest.mark.parametrize("place", [*NATIVE, *ASYNCIO, *TRIO])
@@ -297,17 +318,14 @@ def test_failures(multi_rt: Runtime, place: Any) -> None:
 
 
 @everywhere
-def test_a_runtime_that_shuts_down(workers: int, place: Any) -> None:
-    rt = Runtime(worker_threads=workers)
-
+def test_a_runtime_that_shuts_down(multi_rt: Runtime, place: Any) -> None:
     async def main() -> None:
-        handle = rt.spawn(forever())
-        once_suspended(rt.shutdown_background if place in TRIO + ASYNCIO else handle.abort)
+        handle = multi_rt.spawn(forever())
+        once_suspended(multi_rt.shutdown_background)
         with pytest.raises(JoinError, match="cancelled"):
             await handle
 
     place(main)
-    rt.shutdown_timeout(SHUTDOWN)
 
 
 @everywhere
@@ -491,7 +509,7 @@ def test_cancelling_an_asyncio_task(multi_rt: Runtime, make: Any) -> None:
 
 @every_awaitable
 def test_cancelling_a_trio_task(multi_rt: Runtime, make: Any) -> None:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
 
     async def main() -> None:
         gate = Gate()
@@ -513,7 +531,7 @@ def test_cancelling_a_trio_task(multi_rt: Runtime, make: Any) -> None:
 
 
 def test_one_of_several_trio_tasks_gives_up(multi_rt: Runtime) -> None:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
 
     async def main() -> None:
         gate = Gate()
@@ -537,7 +555,7 @@ def test_one_of_several_trio_tasks_gives_up(multi_rt: Runtime) -> None:
 
 
 def test_a_deadline_of_trio(multi_rt: Runtime) -> None:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
 
     async def main() -> None:
         handle = multi_rt.spawn(forever())
@@ -555,7 +573,7 @@ def test_a_deadline_of_trio(multi_rt: Runtime) -> None:
 
 
 def test_trio_tasks_have_locals_of_their_own() -> None:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
     key = LocalKey[int]("key")
 
     async def main() -> None:
@@ -579,7 +597,7 @@ def test_trio_tasks_have_locals_of_their_own() -> None:
 
 
 def test_yielding_in_a_cancelled_scope_of_trio() -> None:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
 
     async def main() -> None:
         with trio.CancelScope() as scope:
@@ -604,7 +622,7 @@ def test_blocking_a_trio_loop_is_refused(multi_rt: Runtime, place: Any) -> None:
 
 
 def test_blocking_on_a_thread_of_trios_is_not(multi_rt: Runtime) -> None:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
 
     async def main() -> None:
         assert await trio.to_thread.run_sync(lambda: multi_rt.block_on(answer())) == 42
@@ -793,6 +811,30 @@ def test_giving_up_on_a_future_of_another_thread(
         return await future
 
     assert rt.block_on(main()) == 42
+
+
+@everywhere
+def test_a_future_of_another_thread_in_other_places(
+    place: Any, other_loop: asyncio.AbstractEventLoop
+) -> None:
+    async def main() -> None:
+        future = on_loop(other_loop, other_loop.create_future)
+        for _ in range(2):
+            with pytest.raises(Elapsed):
+                await timeout(0.001, future)
+        once_suspended(lambda: other_loop.call_soon_threadsafe(future.set_result, 42))
+        assert await timeout(LIMIT, future) == 42
+
+    place(main)
+
+
+def test_a_guest_of_the_futures_loop() -> None:
+    async def main() -> int:
+        future = asyncio.get_running_loop().create_future()
+        once_suspended(lambda: future.set_result(42))
+        return await timeout(LIMIT, future)
+
+    assert in_trio_as_a_guest(main) == 42
 
 
 def test_aborting_on_the_thread_of_the_future(
@@ -1187,7 +1229,7 @@ def test_waiting_while_it_ends(multi_rt: Runtime, place: Any, switch_interval: f
 
 
 def test_trio_is_cancelled_while_it_is_woken(multi_rt: Runtime, switch_interval: float) -> None:
-    trio = pytest.importorskip("trio")
+    trio = import_trio()
 
     async def main() -> None:
         for _ in range(200):
@@ -1216,3 +1258,31 @@ def test_a_loop_that_is_gone(multi_rt: Runtime) -> None:
     assert multi_rt.block_on(answer()) == 42
     waiting._log_destroy_pending = False  # type: ignore[attr-defined]
     waiting.get_coro().close()
+
+
+# The programs in docs/asyncio.md.
+
+PAGE = Path(__file__).parents[1] / "docs" / "asyncio.md"
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_programs_of_the_page(program: str, workers: int) -> None:
+    if "import trio" in program:
+        import_trio()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(yamanote.__file__).parents[1]),
+            "YAMANOTE_WORKER_THREADS": str(workers),
+        },
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # Beside each print stands what it prints.
+    expected = re.findall(r"\bprint\(.*\)  # (.*)$", program, re.MULTILINE)
+    assert done.stdout.splitlines() == expected
+    assert expected

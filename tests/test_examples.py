@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -12,8 +13,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -422,3 +426,73 @@ def test_background_tasks_report_a_failure(tmp_path: Path, environment: dict[str
     assert "No such file or directory" in done.stderr
     assert f"  {__file__}\n" in done.stdout
     assert "heartbeat cancelled: True" in done.stdout
+
+
+def test_flask_engine(environment: dict[str, str]) -> None:
+    pytest.importorskip("flask")
+    with server(environment, by_itself("flask_engine"), 0) as (host, port):
+
+        def ask(method: str, path: str, body: str | None = None) -> tuple[int, Any]:
+            connection = HTTPConnection(host, port, timeout=TIME_LIMIT)
+            try:
+                connection.request(method, path, body)
+                response = connection.getresponse()
+                content = response.read()
+            finally:
+                connection.close()
+            is_json = response.getheader("Content-Type") == "application/json"
+            return response.status, json.loads(content) if is_json else None
+
+        with ThreadPoolExecutor(5) as clients:
+            answers = list(clients.map(lambda n: ask("GET", f"/squares/{n}"), range(10)))
+        assert answers == [(200, {"squares": [n * n for n in range(m)]}) for m in range(10)]
+
+        status, started = ask("POST", "/jobs", "yamanote")
+        assert status == 202
+        job = f"/jobs/{started['job']}"
+        assert ask("GET", f"{job}?wait={TIME_LIMIT}") == (
+            200,
+            {"done": True, "result": "etonamay"},
+        )
+        empty = ask("POST", "/jobs", "")[1]["job"]
+        assert ask("GET", f"/jobs/{empty}?wait={TIME_LIMIT}")[1] == {
+            "done": True,
+            "error": "nothing to do",
+        }
+        assert ask("DELETE", job) == (204, None)
+        assert ask("GET", job)[0] == 404
+        ask("POST", "/jobs", "still at it when the server stops")
+
+
+# What Jupyter does: every cell in turn, in one namespace and on one loop that keeps running.
+RUN_NOTEBOOK = """\
+import ast, asyncio, inspect, json, sys
+
+
+async def run(cells, names):
+    for cell in cells:
+        code = compile(cell, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        result = eval(code, names)
+        if inspect.iscoroutine(result):
+            await result
+        await asyncio.sleep(0)
+
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    cells = json.load(file)["cells"]
+sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+asyncio.run(run(sources, {"__name__": "__main__"}))
+"""
+
+
+def test_notebook(environment: dict[str, str]) -> None:
+    done = run(environment, "-c", RUN_NOTEBOOK, EXAMPLES / "notebook.ipynb")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    # On a machine that had better things to do the primes may have been counted by then.
+    assert [line for line in lines if line != "not yet"] == [
+        "285",
+        "2262",
+        "[0, 1, 4]",
+        "<Runtime multi_thread shut down>",
+    ]

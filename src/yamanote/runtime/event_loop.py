@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 
+# asyncio's name for it may be given to another loop, to ours even.
+_Base = asyncio.SelectorEventLoop
+
+
 @final
 class EventLoop(WorkerLoop):
     """An event loop for asyncio programs, which may use Yamanote's tasks too.
@@ -88,21 +92,24 @@ class EventLoop(WorkerLoop):
     def _claim(self) -> None:
         pass
 
-    get_debug = asyncio.SelectorEventLoop.get_debug
+    get_debug = _Base.get_debug
 
     if not TYPE_CHECKING:
-        call_at = asyncio.SelectorEventLoop.call_at
-        create_future = asyncio.SelectorEventLoop.create_future
-        add_reader = asyncio.SelectorEventLoop.add_reader
-        remove_reader = asyncio.SelectorEventLoop.remove_reader
-        add_writer = asyncio.SelectorEventLoop.add_writer
-        remove_writer = asyncio.SelectorEventLoop.remove_writer
-        run_in_executor = asyncio.SelectorEventLoop.run_in_executor
+        call_at = _Base.call_at
+        create_future = _Base.create_future
+        add_reader = _Base.add_reader
+        remove_reader = _Base.remove_reader
+        add_writer = _Base.add_writer
+        remove_writer = _Base.remove_writer
+        run_in_executor = _Base.run_in_executor
 
         def call_soon(self, callback, *args, context=None):
             if callback.__class__ is LoopTask:  # a future that it awaits is done
                 return self.queue_task(callback)
-            return asyncio.SelectorEventLoop.call_soon(self, callback, *args, context=context)
+            handle = _Base.call_soon(self, callback, *args, context=context)
+            if handle._source_traceback:  # in debug mode
+                del handle._source_traceback[-1]
+            return handle
 
 
 def new_event_loop() -> EventLoop:

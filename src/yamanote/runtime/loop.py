@@ -202,7 +202,10 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             if self._task_factory is not None:
                 return super().create_task(coro, **kwargs)
             self._check_closed()
-            return LoopTask(coro, loop=self, **kwargs)
+            task = LoopTask(coro, loop=self, **kwargs)
+            if task._source_traceback:  # in debug mode
+                del task._source_traceback[-1]
+            return task
 
         def add_reader(self, fd, callback, *args):
             self._claim()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from asyncio import base_tasks, coroutines
+from asyncio import base_tasks, coroutines, futures
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
@@ -148,7 +148,13 @@ class LoopTask(asyncio.Task[Any], Waiter):
     def _end(self, settle: Any, *outcome: Any) -> None:
         unregister_task(self)
         self._send = None
-        settle(self, *outcome)
+        try:
+            settle(self, *outcome)
+        except asyncio.InvalidStateError as error:
+            # Somebody has called Future.set_result or Future.set_exception on the task.
+            self._home.call_exception_handler(
+                {"message": "a task had a result before its end", "exception": error, "task": self}
+            )
 
     def _take_error(self) -> BaseException:
         error, self._error = self._error, None
@@ -170,7 +176,10 @@ class LoopTask(asyncio.Task[Any], Waiter):
         blocking = getattr(future, "_asyncio_future_blocking", None)
         if blocking is None:
             self._throw_next(RuntimeError(f"Task got bad yield: {future!r}"))
-        elif future.get_loop() is not self._home:
+        elif (
+            getattr(future, "_loop", None) is not self._home
+            and futures._get_loop(future) is not self._home  # type: ignore[attr-defined]
+        ):
             self._throw_next(
                 RuntimeError(f"Task {self!r} got Future {future!r} attached to a different loop")
             )
@@ -196,6 +205,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
     # What asyncio's users ask of a task. Docstrings are asyncio's.
 
     def cancel(self, msg: Any = None) -> bool:
+        self._log_traceback = False
         if self.done():
             return False
         self._cancels += 1

@@ -74,7 +74,7 @@ class BlockingTask(JoinHandle[T]):
         except BaseException as error:
             # Without this frame, whose variables would keep the task alive.
             if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
+                error.with_traceback(error.__traceback__.tb_next)
             if _claim(self._end):
                 self._fail(error)
         else:

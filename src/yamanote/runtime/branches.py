@@ -37,10 +37,16 @@ class Branch(Task[Any]):
         else:
             if yielded is None:
                 self._home.push(self)
-            elif isinstance(yielded, Park):
-                yielded._arm(self)
-            else:
-                self._await_foreign(yielded)
+                return
+            try:
+                if isinstance(yielded, Park):
+                    yielded._arm(self)
+                else:
+                    self._await_foreign(yielded)
+            except Exception as error:
+                # As in Worker._poll: the awaitable's fault.
+                self._token.clear()
+                self._throw_next(error)
 
     def _poll_cancelled(self) -> Any:
         # As in Task, but the context is entered already.

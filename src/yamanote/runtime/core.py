@@ -42,7 +42,8 @@ T = TypeVar("T")
 
 # How often a shutdown that waits for threads looks whether Ctrl-C has told it not to, and how
 # long it then waits for drivers all the same, in seconds: one that still winds a loop down when
-# the interpreter ends leaves warnings behind.
+# the interpreter ends leaves warnings behind. A glance is also what asyncio's tasks get to end,
+# once the deadline has passed.
 _GLANCE = 0.1
 _GRACE = 0.5
 
@@ -309,8 +310,12 @@ class Core:
             worker.push(main)
             while seat.wait_for(worker, CALLER, unless=main):
                 self._start(besides=worker)
-                if worker.drive(seat, functools.partial(self._ended, main)):
-                    break
+                try:
+                    if worker.drive(seat, functools.partial(self._ended, main)):
+                        break
+                except (KeyboardInterrupt, SystemExit) as error:
+                    self._fail(error)  # of an asyncio callback
+                    raise
                 seat.give_way()
             self._start()
         except WorkerClosed:
@@ -542,7 +547,7 @@ class Core:
                 ending.cancel()
             worker.loop.run_until_complete(ending)
         except asyncio.CancelledError:
-            pass  # Ctrl-C
+            pass  # Ctrl-C, before it has begun
         except Exception:
             logger.exception("winding down an event loop failed")
         finally:
@@ -578,26 +583,38 @@ class Core:
 
 
 async def _end_asyncio(tasks: set[asyncio.Task[Any]], timeout: float | None) -> None:
-    """What asyncio.run does at its end."""
-    loop = asyncio.get_running_loop()
+    """What asyncio.run does at its end, in `timeout` seconds at the most."""
+    # In a task that can be left behind: what swallows its cancellation holds up whoever
+    # awaits it, asyncio.timeout() or not.
+    ending: Any = asyncio.get_running_loop().create_task(_see_asyncio_end(tasks))
+    ending._log_destroy_pending = False
     try:
-        async with asyncio.timeout(timeout):
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for task in tasks:
-                if not task.cancelled() and (error := task.exception()) is not None:
-                    loop.call_exception_handler(
-                        {
-                            "message": "unhandled exception during the runtime's shutdown",
-                            "exception": error,
-                            "task": task,
-                        }
-                    )
-            await loop.shutdown_asyncgens()
-            await loop.shutdown_default_executor()
-    except TimeoutError:
-        pass
+        await asyncio.wait([ending], timeout=timeout)
+    except asyncio.CancelledError:
+        pass  # Ctrl-C
+    if not ending.done():
+        ending.cancel()
+        await asyncio.wait([ending], timeout=_GLANCE)
+    if ending.done() and not ending.cancelled():
+        ending.result()
+
+
+async def _see_asyncio_end(tasks: set[asyncio.Task[Any]]) -> None:
+    loop = asyncio.get_running_loop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            loop.call_exception_handler(
+                {
+                    "message": "unhandled exception during the runtime's shutdown",
+                    "exception": error,
+                    "task": task,
+                }
+            )
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()
 
 
 def runs_event_loop() -> bool:

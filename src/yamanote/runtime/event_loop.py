@@ -48,17 +48,18 @@ class EventLoop(WorkerLoop):
 
     def run_forever(self) -> None:
         """Run until `stop()` is called."""
+        run_forever = _Base.run_forever  # a worker's own would not let others run it
         worker = self.worker
         seat = Seat.of_this_thread()
         if self.is_running() or self.is_closed() or asyncio._get_running_loop() is not None:
-            super().run_forever()  # raises
+            run_forever(self)  # raises
         outer = here.worker, here.core, here.seat
         seat.present = True
         seat.wait_for(worker, RETURNING)
         worker.seat, seat.worker = seat, worker
         here.worker, here.core, here.seat = worker, self._core, seat
         try:
-            super().run_forever()
+            run_forever(self)
         finally:
             here.worker, here.core, here.seat = outer
             seat.worker = None
@@ -97,14 +98,17 @@ class EventLoop(WorkerLoop):
     if not TYPE_CHECKING:
         call_at = _Base.call_at
         create_future = _Base.create_future
-        add_reader = _Base.add_reader
-        remove_reader = _Base.remove_reader
-        add_writer = _Base.add_writer
-        remove_writer = _Base.remove_writer
+        _add_reader = _Base._add_reader
+        _remove_reader = _Base._remove_reader
+        _add_writer = _Base._add_writer
+        _remove_writer = _Base._remove_writer
+        _make_socket_transport = _Base._make_socket_transport
         run_in_executor = _Base.run_in_executor
 
         def call_soon(self, callback, *args, context=None):
             if callback.__class__ is LoopTask:  # a future that it awaits is done
+                if self._debug:
+                    self._check_thread()
                 return self.queue_task(callback)
             handle = _Base.call_soon(self, callback, *args, context=context)
             if handle._source_traceback:  # in debug mode

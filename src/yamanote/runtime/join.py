@@ -110,6 +110,13 @@ class _Failure:
 _CANCELLED = _Failure(None)
 
 
+def _repr(panic: BaseException) -> str:
+    try:
+        return repr(panic)
+    except Exception:
+        return f"{type(panic).__name__}, whose repr() fails"
+
+
 class JoinHandle(Park, Generic[T]):
     """Awaits what was spawned.
 
@@ -256,7 +263,7 @@ class JoinHandle(Park, Generic[T]):
         failure.seen = True
         if failure.panic is None:
             raise JoinError(f"{self.name} was cancelled", self.id)
-        raise JoinError(f"{self.name} panicked: {failure.panic!r}", self.id, failure.panic)
+        raise JoinError(f"{self.name} panicked: {_repr(failure.panic)}", self.id, failure.panic)
 
     def _state(self) -> str:
         if not self._done:

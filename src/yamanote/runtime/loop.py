@@ -18,11 +18,12 @@ import select
 import selectors
 import sys
 import threading
-from asyncio import events
+from asyncio import events, selector_events
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .compat import all_tasks, current_task, unregister_task
+from .here import here
 from .loop_task import LoopTask
 
 if TYPE_CHECKING:
@@ -57,6 +58,22 @@ class _Selector(selectors.DefaultSelector):
 
 def _nothing() -> None:
     pass
+
+
+class _SocketTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
+    """asyncio's, which sends at once if it can, on whatever thread that is."""
+
+    if not TYPE_CHECKING:
+
+        def write(self, data):
+            if self._loop._thread_id != threading.get_ident():
+                self._loop._claim()
+            return super().write(data)
+
+        def writelines(self, list_of_data):
+            if self._loop._thread_id != threading.get_ident():
+                self._loop._claim()
+            return super().writelines(list_of_data)
 
 
 class WorkerLoop(asyncio.SelectorEventLoop):
@@ -123,7 +140,21 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now()
 
+    def run_forever(self) -> None:
+        if here.worker is not self.worker:
+            self._check_closed()  # type: ignore[attr-defined]
+            raise RuntimeError(
+                "this event loop belongs to a Yamanote runtime, which runs it: "
+                "use the runtime's block_on()"
+            )
+        super().run_forever()
+
     def close(self) -> None:
+        if not self.worker.closed and not self.is_running() and not sys.is_finalizing():
+            raise RuntimeError(
+                "this event loop belongs to a Yamanote runtime, which closes it: "
+                "shut the runtime down"
+            )
         super().close()
         for task in all_tasks(self):
             if isinstance(task, LoopTask):
@@ -207,21 +238,29 @@ class WorkerLoop(asyncio.SelectorEventLoop):
                 del task._source_traceback[-1]
             return task
 
-        def add_reader(self, fd, callback, *args):
-            self._claim()
-            return super().add_reader(fd, callback, *args)
+        # The public ones call these, and so do transports.
 
-        def remove_reader(self, fd):
+        def _add_reader(self, fd, callback, *args):
             self._claim()
-            return super().remove_reader(fd)
+            return super()._add_reader(fd, callback, *args)
 
-        def add_writer(self, fd, callback, *args):
+        def _remove_reader(self, fd):
             self._claim()
-            return super().add_writer(fd, callback, *args)
+            return super()._remove_reader(fd)
 
-        def remove_writer(self, fd):
+        def _add_writer(self, fd, callback, *args):
             self._claim()
-            return super().remove_writer(fd)
+            return super()._add_writer(fd, callback, *args)
+
+        def _remove_writer(self, fd):
+            self._claim()
+            return super()._remove_writer(fd)
+
+        def _make_socket_transport(self, *args, **kwargs):
+            # Made by asyncio, with its checks; `write` alone would not use the loop.
+            transport = super()._make_socket_transport(*args, **kwargs)
+            transport.__class__ = _SocketTransport
+            return transport
 
         def run_in_executor(self, executor, func, *args):
             self._claim()

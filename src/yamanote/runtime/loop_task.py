@@ -28,7 +28,7 @@ from .compat import (
     unregister_task,
 )
 from .park import NO_TOKEN, Park, Token, Waiter, wake
-from .task import BUDGET
+from .task import BUDGET, is_busy_context
 
 if TYPE_CHECKING:
     from .loop import WorkerLoop
@@ -110,9 +110,11 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._fut_waiter = None
         self._budget = BUDGET
         swap_current_task(loop, self)
+        thrown: BaseException | None = None
         try:
             if self._must_cancel or self._error is not None:
-                yielded = self._context.run(self._coro.throw, self._take_error())
+                thrown = self._take_error()
+                yielded = self._context.run(self._coro.throw, thrown)
             else:
                 yielded = self._context.run(self._send, None)
         except StopIteration as stop:
@@ -127,23 +129,29 @@ class LoopTask(asyncio.Task[Any], Waiter):
             self._end(_Future.set_exception, error)
             raise
         except BaseException as error:
+            if is_busy_context(error):
+                self._error = thrown
+                loop.call_later(0.001, self._requeue, self)  # as Worker._poll_later
+                return
             if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next  # without this frame
+                error.with_traceback(error.__traceback__.tb_next)  # without this frame
             self._end(_Future.set_exception, error)
         else:
             if yielded is None:
                 self._requeue(self)
-            elif isinstance(yielded, Park):
-                try:
+                return
+            try:
+                if isinstance(yielded, Park):
                     yielded._arm(self)
-                except Exception as error:
-                    self._token.clear()
-                    self._throw_next(error)
-            else:
-                self._await_future(yielded)
+                else:
+                    self._await_future(yielded)
+            except Exception as error:
+                # A fault of the awaitable, and the task's to hear of.
+                self._token.clear()
+                self._throw_next(error)
         finally:
             clear_current_task(loop)
-            del self  # an error's traceback refers to this frame
+            del self, thrown  # an error's traceback refers to this frame
 
     def _end(self, settle: Any, *outcome: Any) -> None:
         unregister_task(self)
@@ -198,6 +206,10 @@ class LoopTask(asyncio.Task[Any], Waiter):
             self._fut_waiter = future
             if self._must_cancel and future.cancel(msg=self._cancel_message):
                 self._must_cancel = False
+
+    def __call__(self, _: object) -> None:
+        # What looks like a future of asyncio's, and calls back by itself, is done.
+        self._requeue(self)
 
     def _out_of_budget(self) -> bool:
         return self._budget <= 0

@@ -129,8 +129,9 @@ class Task(JoinHandle[T], Waiter):
         """running → done, by an exception; False if the task was cut off before."""
         traceback: TracebackType | None = error.__traceback__
         if traceback is not None:
-            # Without the poll loop's frame, whose variables would keep this task alive.
-            error.__traceback__ = traceback.tb_next
+            # Without the poll loop's frame, whose variables would keep this task alive. Not
+            # by assignment, which an exception may refuse: one that is a frozen dataclass.
+            error.with_traceback(traceback.tb_next)
         if not self._release():
             return False
         cancelled = isinstance(error, asyncio.CancelledError) or (
@@ -194,6 +195,7 @@ class Task(JoinHandle[T], Waiter):
         coro, context = self._coro, self._context
         assert coro is not None
         assert context is not None
+        self._send = coro.send  # an error that _throw_next has left comes too late
         future, self._fut_waiter = self._fut_waiter, None
         if future is not None and future.cancel(msg=self._cancel_message):
             # Asked for on another thread: only here may the future be touched. It goes
@@ -205,6 +207,12 @@ class Task(JoinHandle[T], Waiter):
         error = self._cancelled_error()
         try:
             return context.run(coro.throw, error)
+        except RuntimeError as failure:
+            if not is_busy_context(failure):
+                raise
+            self._cancel_message = error.args[0] if error.args else None
+            self._must_cancel = True
+            return _BusyContext()
         finally:
             # This frame outlives the call in the traceback of what is raised.
             del self, coro, context, error
@@ -555,6 +563,17 @@ class _CallPark(Park):
     def __await__(self) -> Generator[Any, None, None]:
         if not self._future.done():
             yield from self._wait()
+
+
+class _BusyContext(Park):
+    """Yielded in the place of a task that could not be polled; see `Worker._poll_later`."""
+
+    __slots__ = ()
+
+    def _arm(self, task: Task[Any]) -> None:
+        worker = here.worker
+        assert worker is not None
+        worker._poll_later(task)
 
 
 class _DoneCallback(Waiter):

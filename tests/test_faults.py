@@ -1052,7 +1052,10 @@ async def drain(things: Things) -> None:
 
 OTHER = "runs on another thread: .*or keep the tasks that share an asyncio object on one loop"
 BOUND = "is bound to a different event loop"  # asyncio's own words
-BELONGS = "belongs to another event loop, that of another worker: keep the tasks that share|attached to a different loop"
+BELONGS = (
+    "belongs to another event loop, that of another worker: keep the tasks that share"
+    "|attached to a different loop"
+)
 FROM_A_WORKER: dict[str, tuple[Callable[[Things], Awaitable[Any]], str]] = {
     "await future": (lambda things: things.future, BELONGS),
     "await task": (lambda things: things.task, BELONGS),

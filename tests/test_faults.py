@@ -273,6 +273,36 @@ def test_a_library_that_stops_the_loop_of_a_runtime(run_it: Run) -> None:
     run_it(main)
 
 
+@pytest.mark.parametrize("run_it", [on_event_loop, *OURS.values()])
+def test_a_library_that_runs_the_loop(run_it: Run) -> None:
+    """It breaks asyncio's own loop, from 3.13 on."""
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="already running"):
+            asyncio.get_running_loop().run_forever()
+        await others_go_on()
+
+    run_it(main)
+
+
+def test_the_loop_of_a_runtime_is_not_for_others(rt_config: dict[str, Any]) -> None:
+    """To close and to run, where nobody drives it just now."""
+
+    async def get_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    with Runtime(flavor="current_thread") as rt:
+        loop = rt.block_on(get_loop())
+        with pytest.raises(RuntimeError, match=r"belongs to a Yamanote runtime.*shut the runtime"):
+            loop.close()
+        with pytest.raises(RuntimeError, match=r"belongs to a Yamanote runtime.*block_on\(\)"):
+            loop.run_forever()
+        assert rt.block_on(get_loop()) is loop
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.run_forever()
+
+
 # Cancellation.
 
 
@@ -546,6 +576,28 @@ def test_a_future_completed_by_a_plain_thread_as_it_should_be(run: Run) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, yamanote.EventLoop])
+def test_a_future_completed_by_a_plain_thread_in_debug_mode(make: Any) -> None:
+    """The error is asyncio's, and so is that whoever waits misses it."""
+    tasks: list[Any] = []
+
+    async def main() -> None:
+        future = loop.create_future()
+        tasks.append(asyncio.create_task(wait_for(future)))
+        await turn()
+        failure = on_thread(future.set_result, 42).exception(LIMIT)
+        assert isinstance(failure, RuntimeError)
+        assert "Non-thread-safe operation" in str(failure)
+        await others_go_on()
+
+    loop = make()
+    loop.set_debug(True)
+    loop.run_until_complete(main())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    tasks[0]._log_destroy_pending = False
+
+
 # Awaitables that are wrong.
 
 
@@ -617,6 +669,7 @@ async def in_spawn(awaitable: Any) -> Any:
 
 
 KINDS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    "asyncio": lambda awaitable: asyncio.create_task(wait_for(awaitable)),
     "spawn": in_spawn,
     "join": in_join,
 }
@@ -650,6 +703,36 @@ def test_a_bad_awaitable(run_it: Run, make: Any, error: Any, message: str, kind:
         await others_go_on()
 
     run_it(main)
+
+
+def test_a_future_that_calls_back_by_itself(run: Run) -> None:
+    class Own:
+        _asyncio_future_blocking = True
+        _callback: Any = None
+
+        def __await__(self) -> Iterator[Any]:
+            yield self
+
+        def get_loop(self) -> Any:
+            return asyncio.get_running_loop()
+
+        def add_done_callback(self, callback: Any, **_: Any) -> None:
+            self._callback = callback
+
+        def result(self) -> None:
+            pass
+
+        def complete(self) -> None:
+            self._callback(self)
+
+    async def main() -> None:
+        own = Own()
+        task = asyncio.create_task(wait_for(own))
+        await turn()
+        asyncio.get_running_loop().call_soon(own.complete)
+        await task
+
+    run(main)
 
 
 def test_an_error_of_an_awaitable_does_not_come_after_a_cancellation(rt: Runtime) -> None:
@@ -735,6 +818,8 @@ def test_a_failure_out_of_the_ordinary(rt: Runtime, error: Any, func: Any, block
         assert isinstance(caught.value.into_panic(), error)
         with pytest.raises(error):
             await join(fail())
+        with pytest.raises(error):
+            await asyncio.create_task(fail())
         await others_go_on()
 
     rt.block_on(main())
@@ -825,6 +910,41 @@ def test_a_context_that_is_entered_elsewhere(multi_rt: Runtime, cancel: bool) ->
             assert seen == ["why"]
         else:
             assert await handle == 42
+
+    multi_rt.block_on(main())
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_the_context_of_an_asyncio_task_is_entered_elsewhere(
+    multi_rt: Runtime, cancel: bool
+) -> None:
+    context = contextvars.copy_context()
+
+    async def main() -> None:
+        future = asyncio.get_running_loop().create_future()
+        entered, leave = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            entered.set()
+            assert leave.wait(LIMIT)
+
+        task = asyncio.create_task(wait_for(future), context=context)
+        await turn()
+        holder = on_thread(context.run, hold)
+        assert entered.wait(LIMIT)
+        if cancel:
+            task.cancel("why")
+        else:
+            future.set_result(42)
+        await asyncio.sleep(0.005)
+        assert not task.done()
+        leave.set()
+        holder.result(LIMIT)
+        if cancel:
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            assert await task == 42
 
     multi_rt.block_on(main())
 
@@ -1045,6 +1165,10 @@ async def connect(loop: asyncio.AbstractEventLoop) -> None:
     await loop.create_connection(asyncio.Protocol, "localhost", 1)
 
 
+async def listen(loop: asyncio.AbstractEventLoop) -> None:
+    await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+
+
 async def drain(things: Things) -> None:
     things.writer.write(bytes(20_000_000))
     await things.writer.drain()
@@ -1069,7 +1193,11 @@ FROM_A_WORKER: dict[str, tuple[Callable[[Things], Awaitable[Any]], str]] = {
     "condition": (lambda things: things._wait(), BOUND),
     "read": (lambda things: things.reader.read(1), OTHER),
     "drain": (drain, OTHER),
+    "write": (lambda things: call(things.writer.write, b"x"), OTHER),
+    "write lines": (lambda things: call(things.writer.writelines, [b"x"]), OTHER),
     "close": (lambda things: call(things.writer.close), OTHER),
+    "listen": (lambda things: asyncio.start_server(things._serve, "127.0.0.1", 0), "no error"),
+    "listen there": (lambda things: listen(things.loop), OTHER),
     "connect": (lambda things: connect(things.loop), OTHER),
 }
 

@@ -48,18 +48,18 @@ class EventLoop(WorkerLoop):
 
     def run_forever(self) -> None:
         """Run until `stop()` is called."""
-        run_forever = _Base.run_forever  # a worker's own would not let others run it
         worker = self.worker
         seat = Seat.of_this_thread()
-        if self.is_running() or self.is_closed() or asyncio._get_running_loop() is not None:
-            run_forever(self)  # raises
+        # First: when it finds out by itself, 3.13's stops being the running loop.
+        self._check_closed()  # type: ignore[attr-defined]
+        self._check_running()  # type: ignore[attr-defined]
         outer = here.worker, here.core, here.seat
         seat.present = True
         seat.wait_for(worker, RETURNING)
         worker.seat, seat.worker = seat, worker
         here.worker, here.core, here.seat = worker, self._core, seat
         try:
-            run_forever(self)
+            _Base.run_forever(self)  # a worker's own would not let others run it
         finally:
             here.worker, here.core, here.seat = outer
             seat.worker = None

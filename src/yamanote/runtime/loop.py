@@ -141,8 +141,10 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         return self._now()
 
     def run_forever(self) -> None:
+        # First: when it finds out by itself, 3.13's stops being the running loop.
+        self._check_closed()  # type: ignore[attr-defined]
+        self._check_running()  # type: ignore[attr-defined]
         if here.worker is not self.worker:
-            self._check_closed()  # type: ignore[attr-defined]
             raise RuntimeError(
                 "this event loop belongs to a Yamanote runtime, which runs it: "
                 "use the runtime's block_on()"
@@ -216,7 +218,8 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             if thread is not None and thread != threading.get_ident():
                 self._call_back(callback, args, context)
             elif callback.__class__ is LoopTask:  # a future that it awaits is done
-                return self.queue_task(callback)
+                # Between two drivers the next may be about to sleep.
+                return self.push(callback) if thread is None else self.queue_task(callback)
             self._claim()
             return super().call_soon(callback, *args, context=context)
 

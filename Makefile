@@ -15,7 +15,7 @@ run:
 	PYTHONPATH=src $(PYTHON) -m yamanote run examples/codestat.py:main $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

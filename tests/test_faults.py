@@ -686,7 +686,7 @@ BAD_AWAITABLES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "future, not awaited": (
         lambda: Yields(asyncio.get_running_loop().create_future()),
         RuntimeError,
-        "yield was used instead of|another async library",
+        "yield was used instead of|another async library|belongs to another event loop",
     ),
 }
 

@@ -399,6 +399,10 @@ class Task(JoinHandle[T], Waiter):
         loop = getattr(self._home, "loop", None)
         return loop if loop is not None else asyncio.get_running_loop()
 
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self.get_loop()  # anyio asks for it so
+
     def __repr__(self) -> str:
         coro = getattr(self._coro, "__qualname__", None)
         return f"<Task {self.name!r} {self._state()}{f' coro={coro}' if coro else ''}>"

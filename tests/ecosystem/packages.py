@@ -12,6 +12,9 @@ ONLY_WHEELS = ["--quiet", "--only-binary", ":all:"]
 
 def main() -> None:
     """All at once, or else one by one, saying which cannot be had."""
+    if sys.version_info.releaselevel == "alpha":
+        print("wheels are built for the final version and may crash an alpha: none installed")
+        return
     requirements = Path(__file__).with_name("requirements.txt")
     command = [sys.executable, "-m", "pip", *sys.argv[1:], *ONLY_WHEELS]
     together = [*command, "--requirement", str(requirements)]

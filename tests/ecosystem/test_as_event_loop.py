@@ -1,0 +1,56 @@
+"""Programs of others on `yamanote.EventLoop`, by the options that they have for a loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import yamanote
+from tests.channels import LIMIT, on_thread
+
+
+def loop_and_task() -> tuple[str, str]:
+    return type(asyncio.get_running_loop()).__name__, type(asyncio.current_task()).__name__
+
+
+def test_anyio() -> None:
+    anyio = pytest.importorskip("anyio")
+
+    async def main() -> tuple[Any, int]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 0)
+        return loop_and_task(), await anyio.to_thread.run_sync(abs, -3)
+
+    options = {"loop_factory": yamanote.new_event_loop}
+    assert anyio.run(main, backend_options=options) == (("EventLoop", "LoopTask"), 3)
+
+
+def test_uvicorn() -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    httpx = pytest.importorskip("httpx")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        body = " ".join(loop_and_task()).encode()
+        await send({"type": "http.response.body", "body": body})
+
+    class Server(uvicorn.Server):  # type: ignore[misc, name-defined]
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            port = self.servers[0].sockets[0].getsockname()[1]
+            self.client = on_thread(self.ask, port)
+
+        def ask(self, port: int) -> str:
+            try:
+                return str(httpx.get(f"http://127.0.0.1:{port}/", timeout=LIMIT).text)
+            finally:
+                self.should_exit = True
+
+    config = uvicorn.Config(
+        app, port=0, loop="yamanote:new_event_loop", lifespan="off", log_level="error"
+    )
+    server = Server(config)
+    server.run()
+    assert server.client.result(LIMIT) == "EventLoop LoopTask"

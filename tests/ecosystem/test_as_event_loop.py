@@ -16,7 +16,7 @@ def loop_and_task() -> tuple[str, str]:
 
 
 def test_anyio() -> None:
-    anyio = pytest.importorskip("anyio")
+    anyio = pytest.importorskip("anyio", exc_type=ImportError)
 
     async def main() -> tuple[Any, int]:
         async with anyio.create_task_group() as group:
@@ -28,8 +28,8 @@ def test_anyio() -> None:
 
 
 def test_uvicorn() -> None:
-    uvicorn = pytest.importorskip("uvicorn")
-    httpx = pytest.importorskip("httpx")
+    uvicorn = pytest.importorskip("uvicorn", exc_type=ImportError)
+    httpx = pytest.importorskip("httpx", exc_type=ImportError)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -28,7 +28,8 @@ Client = Callable[[str], Any]
 
 @asynccontextmanager
 async def httpx_client(url: str) -> AsyncIterator[Get]:
-    httpx = pytest.importorskip("httpx", exc_type=ImportError)
+    import httpx
+
     limits = httpx.Limits(max_connections=CONNECTIONS)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=LIMIT) as client:
 
@@ -41,7 +42,8 @@ async def httpx_client(url: str) -> AsyncIterator[Get]:
 
 @asynccontextmanager
 async def aiohttp_session(url: str) -> AsyncIterator[Get]:
-    aiohttp = pytest.importorskip("aiohttp", exc_type=ImportError)
+    import aiohttp
+
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(url, connector=connector) as session:
 
@@ -55,6 +57,9 @@ async def aiohttp_session(url: str) -> AsyncIterator[Get]:
 
 @pytest.fixture(params=[httpx_client, aiohttp_session])
 def client(request: pytest.FixtureRequest) -> Client:
+    # Here: inside a task it would be a panic.
+    library = "httpx" if request.param is httpx_client else "aiohttp"
+    pytest.importorskip(library, exc_type=ImportError)
     return request.param
 
 
@@ -132,6 +137,7 @@ def is_refusal(result: object) -> bool:
 
 
 def test_aiohttp_session_across_workers() -> None:
+    pytest.importorskip("aiohttp", exc_type=ImportError)
     """Each task on the session's loop has its answer; each other one, its error."""
     together = threading.Barrier(WORKERS)
     thread_of: dict[int, int] = {}

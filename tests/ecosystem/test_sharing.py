@@ -137,8 +137,8 @@ def is_refusal(result: object) -> bool:
 
 
 def test_aiohttp_session_across_workers() -> None:
-    pytest.importorskip("aiohttp", exc_type=ImportError)
     """Each task on the session's loop has its answer; each other one, its error."""
+    pytest.importorskip("aiohttp", exc_type=ImportError)
     together = threading.Barrier(WORKERS)
     thread_of: dict[int, int] = {}
 

@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 # Named after the interpreter, so that another PYTHON makes the venv anew.
 READY := $(VENV)/.ready-$(subst /,-,$(PYTHON))
 
-.PHONY: run test lint bench clean
+# What the test suites of other projects need is theirs: a venv of its own.
+COMPAT := $(VENV)-compat
+COMPAT_READY := $(COMPAT)/.ready-$(subst /,-,$(PYTHON))
+
+.PHONY: run test lint bench compat clean
 
 # The core has no dependencies: nothing but Python is needed here.
 run:
@@ -26,9 +30,12 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python bench/run.py $(ARGS)
 
+compat: $(COMPAT_READY)
+	PYTHONPATH=$(CURDIR)/src $(COMPAT)/bin/python compat/run.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
-	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -rf $(VENV) $(COMPAT) build dist .mypy_cache .pytest_cache .ruff_cache
+	find src tests examples bench compat -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(READY): pyproject.toml tests/ecosystem/requirements.txt
 	rm -rf $(VENV)
@@ -39,4 +46,10 @@ $(READY): pyproject.toml tests/ecosystem/requirements.txt
 		exit 1; }
 	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
 	$(BIN)/python tests/ecosystem/packages.py install
+	touch $@
+
+$(COMPAT_READY): compat/requirements.txt
+	rm -rf $(COMPAT)
+	$(PYTHON) -m venv $(COMPAT) || { rm -rf $(COMPAT); $(PYTHON) -m virtualenv --quiet $(COMPAT); }
+	$(COMPAT)/bin/python -m pip install --quiet --requirement compat/requirements.txt
 	touch $@

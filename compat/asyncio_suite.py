@@ -77,6 +77,23 @@ def use_our_loops() -> None:
         asyncio.EventLoop = yamanote.EventLoop  # type: ignore[misc, assignment]
 
 
+def add_case(module: Any, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> None:
+    """One more test case in a module."""
+    names = {"__module__": module.__name__, "__qualname__": name}
+    setattr(module, name, type(name, (*bases, module.test_utils.TestCase), names | attributes))
+
+
+def use_our_eager_tasks(test_eager_task_factory: Any) -> None:
+    """Have the tests of eagerly started tasks run with ours."""
+    module = test_eager_task_factory
+    for tests, bases in {
+        "YamanoteEagerTaskFactoryLoopTests": (module.EagerTaskFactoryLoopTests,),
+        "YamanoteNonEagerTests": (module.BaseNonEagerTaskFactoryTests,),
+        "YamanoteEagerTests": (module.BaseEagerTaskFactoryTests,),
+    }.items():
+        add_case(module, tests, bases, {"Task": LoopTask})
+
+
 def use_our_tasks(test_tasks: Any) -> None:
     """Have the tests of the Task class run with ours, on the loop that those tests simulate."""
     base = test_tasks.test_utils.TestLoop
@@ -91,17 +108,18 @@ def use_our_tasks(test_tasks: Any) -> None:
 
     base.call_soon = call_soon_or_step
 
-    class YamanoteTaskTests(
-        test_tasks.BaseTaskTests,  # type: ignore[misc]
-        test_tasks.SetMethodsTest,  # type: ignore[misc]
-        test_tasks.test_utils.TestCase,  # type: ignore[misc]
-    ):
-        Task = LoopTask
-        Future = asyncio.Future
+    bases = (test_tasks.BaseTaskTests, test_tasks.SetMethodsTest)
+    add_case(test_tasks, "YamanoteTaskTests", bases, {"Task": LoopTask, "Future": asyncio.Future})
 
-    YamanoteTaskTests.__module__ = test_tasks.__name__
-    YamanoteTaskTests.__qualname__ = YamanoteTaskTests.__name__
-    test_tasks.YamanoteTaskTests = YamanoteTaskTests
+    def new_task(tests: Any, coro: Any) -> LoopTask:
+        return LoopTask(coro, loop=tests.loop)
+
+    add_case(
+        test_tasks,
+        "YamanoteCurrentLoopTests",
+        (test_tasks.BaseCurrentLoopTests,),
+        {"new_task": new_task, "current_task": staticmethod(asyncio.current_task)},
+    )
 
 
 def run(module: str, prepare: Callable[[], None] | None) -> dict[str, str]:
@@ -111,6 +129,8 @@ def run(module: str, prepare: Callable[[], None] | None) -> dict[str, str]:
     loaded = importlib.import_module(f"test.test_asyncio.{module}")
     if prepare is not None and module == "test_tasks":
         use_our_tasks(loaded)
+    if prepare is not None and module == "test_eager_task_factory":
+        use_our_eager_tasks(loaded)
     suite = unittest.defaultTestLoader.loadTestsFromModule(loaded)
     result = Outcomes()
     suite.run(result)

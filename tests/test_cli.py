@@ -437,7 +437,7 @@ def test_an_asyncio_script(command: Command) -> None:
     command.write("script.py", SCRIPT.format(more=""))
     assert command.output("run", "script.py", "--workers", "x") == [
         "script.py --workers x",
-        "yamanote LoopTask",
+        "yamanote Task",
         "[0, 1, 2]",
         "5",
     ]

@@ -58,7 +58,7 @@ def warnings_of(body: str, run: str, *flags: str) -> list[str]:
         ("await spawn(use(Client()))", "use() is spawned with thing=<__main__.Client object"),
         ("await spawn(Client().get())", "Client.get() is spawned with self=<__main__.Client"),
         ("await spawn(use(asyncio.StreamReader()))", "use() is spawned with thing=<StreamReader"),
-        ("await spawn(use(asyncio.create_task(use(1))))", "use() is spawned with thing=<LoopTask"),
+        ("await spawn(use(asyncio.create_task(use(1))))", "use() is spawned with thing=<Task"),
     ],
 )
 def test_an_argument_of_this_loop(body: str, who: str, workers: int) -> None:

@@ -24,7 +24,7 @@ def test_anyio() -> None:
         return loop_and_task(), await anyio.to_thread.run_sync(abs, -3)
 
     options = {"loop_factory": yamanote.new_event_loop}
-    assert anyio.run(main, backend_options=options) == (("EventLoop", "LoopTask"), 3)
+    assert anyio.run(main, backend_options=options) == (("EventLoop", "Task"), 3)
 
 
 def test_uvicorn() -> None:
@@ -53,4 +53,4 @@ def test_uvicorn() -> None:
     )
     server = Server(config)
     server.run()
-    assert server.client.result(LIMIT) == "EventLoop LoopTask"
+    assert server.client.result(LIMIT) == "EventLoop Task"

@@ -61,6 +61,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
     # As the loop's handle of its next step.
     _cancelled = False
     _callback = None
+    # As a future's callback: what the future's repr says.
+    __name__ = "Task.task_wakeup"
 
     _coro: Any
     _fut_waiter: Any
@@ -98,24 +100,27 @@ class LoopTask(asyncio.Task[Any], Waiter):
         register_task(self)
         if eager_start and loop.is_running():
             outer = current_task()
-            self._run()
-            if outer is not None:
-                swap_current_task(loop, outer)
+            try:
+                self._run()
+            finally:
+                if outer is not None:
+                    swap_current_task(loop, outer)
         else:
             self._requeue(self)
 
     def _run(self) -> None:
         """Poll once. The loop calls it, as the handle's."""
         loop = self._home
-        self._fut_waiter = None
         self._budget = BUDGET
         swap_current_task(loop, self)
         thrown: BaseException | None = None
         try:
             if self._must_cancel or self._error is not None:
                 thrown = self._take_error()
+                self._fut_waiter = None
                 yielded = self._context.run(self._coro.throw, thrown)
             else:
+                self._fut_waiter = None
                 yielded = self._context.run(self._send, None)
         except StopIteration as stop:
             if self._must_cancel:  # asked for in the last step
@@ -124,7 +129,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
             else:
                 self._end(_Future.set_result, stop.value)
         except asyncio.CancelledError as error:
-            self._end(_Future.cancel, *error.args[:1])
+            self._end_cancelled(error)
         except (KeyboardInterrupt, SystemExit) as error:
             self._end(_Future.set_exception, error)
             raise
@@ -164,11 +169,28 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 {"message": "a task had a result before its end", "exception": error, "task": self}
             )
 
+    def _end_cancelled(self, error: asyncio.CancelledError) -> None:
+        # As in asyncio, the first to ask gets the error itself, whose traceback says where
+        # the task was. A task that awaits this one would not: C makes a new error for it.
+        if error.__traceback__ is not None:
+            error.with_traceback(error.__traceback__.tb_next)  # without _run's frame
+        heir = self
+        for callback, _ in self._callbacks or ():
+            if callback.__class__ is LoopTask:
+                heir = callback
+                break
+        heir._error = error
+        self._end(_Future.cancel, *error.args[:1])
+
     def _take_error(self) -> BaseException:
         error, self._error = self._error, None
         if self._must_cancel:
             self._must_cancel = False
             if not isinstance(error, asyncio.CancelledError):
+                waited: Any = self._fut_waiter
+                if isinstance(waited, _Future) and waited.cancelled():  # it was first
+                    made: BaseException = waited._make_cancelled_error()  # type: ignore[attr-defined]
+                    return made
                 message = self._cancel_message
                 if message is None:
                     return asyncio.CancelledError()
@@ -228,6 +250,23 @@ class LoopTask(asyncio.Task[Any], Waiter):
         wake(self._token)
         return True
 
+    def _make_cancelled_error(self) -> asyncio.CancelledError:
+        error, self._error = self._error, None
+        if isinstance(error, asyncio.CancelledError):
+            return error
+        made: asyncio.CancelledError = super()._make_cancelled_error()  # type: ignore[misc]
+        return made
+
+    def result(self) -> Any:
+        if self._error is not None and self.cancelled():
+            raise self._make_cancelled_error()
+        return _Future.result(self)
+
+    def exception(self) -> BaseException | None:
+        if self._error is not None and self.cancelled():
+            raise self._make_cancelled_error()
+        return _Future.exception(self)
+
     def cancelling(self) -> int:
         return self._cancels
 
@@ -259,3 +298,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
 
     def print_stack(self, *, limit: int | None = None, file: Any = None) -> None:
         base_tasks._task_print_stack(self, limit, file)
+
+
+# What repr() says, and so asyncio's log messages.
+LoopTask.__name__ = LoopTask.__qualname__ = "Task"

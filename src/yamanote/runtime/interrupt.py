@@ -69,8 +69,11 @@ class Interrupts:
             raise KeyboardInterrupt
 
 
-# The runtime's own code and asyncio's, and what both call of the standard library.
-_INNER = tuple(os.path.dirname(str(module.__file__)) for module in (task, asyncio))
+# The runtime's own code, that of `yamanote.sync` and asyncio's, and what they call of the
+# standard library.
+_RUNTIME = os.path.dirname(str(task.__file__))
+_SYNC = os.path.join(os.path.dirname(_RUNTIME), "sync")
+_INNER = (_RUNTIME, _SYNC, os.path.dirname(str(asyncio.__file__)))
 _HELPERS = (threading.__file__, selectors.__file__)
 
 # Where the runtime blocks a thread, and is prepared for the exception.

@@ -10,8 +10,7 @@ from collections.abc import Generator
 from typing import Any, Generic, TypeVar, final
 
 from .compat import running_task
-from .here import here
-from .park import Park, ThreadWaiter, Token, Waiter, wait_outside, wake
+from .park import Park, Token, Waiter, wait_in_thread, wait_outside, wake
 
 T = TypeVar("T")
 
@@ -190,14 +189,8 @@ class JoinHandle(Park, Generic[T]):
             TimeoutError: `timeout` seconds have passed. The task runs on.
             RuntimeError: called on a worker's thread, which would block its tasks.
         """
-        if not self._done:
-            if here.worker is not None:
-                raise RuntimeError(
-                    "join() would block a worker and the tasks on it: "
-                    "await the handle, or call this inside block_in_place()"
-                )
-            if not ThreadWaiter().wait(self, timeout):
-                raise TimeoutError(f"{self.name} has not ended within {timeout} s")
+        if not self._done and not wait_in_thread(self, timeout, "join", "await the handle"):
+            raise TimeoutError(f"{self.name} has not ended within {timeout} s")
         return self._outcome()
 
     def __await__(self) -> Generator[Any, None, T]:

@@ -28,7 +28,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from .compat import current_task
-from .here import running_trio
+from .here import here, running_trio
 
 Token = list[Any]
 
@@ -142,14 +142,34 @@ class ThreadWaiter(Waiter):
     def wait(self, park: Park, timeout: float | None) -> bool:
         """Block until woken; False when `timeout` seconds have passed."""
         park._arm(self)
-        if self._lock.acquire(timeout=lock_timeout(timeout)):
-            return True
-        park._unregister(self._token)
         try:
-            self._token.pop()
-        except IndexError:  # woken in the last moment
-            return True
+            if self._lock.acquire(timeout=lock_timeout(timeout)):
+                return True
+            try:
+                self._token.pop()
+            except IndexError:  # somebody is about to wake us
+                self._lock.acquire()
+                return True
+        except BaseException:  # Ctrl-C
+            park._unregister(self._token)
+            raise
+        park._unregister(self._token)
         return False
+
+
+def wait_in_thread(park: Park, timeout: float | None, name: str, instead: str) -> bool:
+    """Block this thread for `park`, in the method `name`; False when `timeout` seconds have
+    passed.
+
+    Raises:
+        RuntimeError: it is a worker's thread, where one has to do what `instead` says.
+    """
+    if here.worker is not None:
+        raise RuntimeError(
+            f"{name}() would block a worker and the tasks on it: {instead}, or call this "
+            "inside block_in_place()"
+        )
+    return ThreadWaiter().wait(park, timeout)
 
 
 class AsyncioWaiter(Waiter):

@@ -1,0 +1,46 @@
+"""The lock of a primitive, and what may not wait for it.
+
+A primitive's state changes under its `_lock`, in a few steps that call nobody's code. But
+the garbage collector may come in the midst of them, on the same thread, and find something
+that has to change the same state: a permit or a sender that nobody holds any more, a
+coroutine that was waiting. That takes its turn through `_soon`: at once if the lock is
+free, else from who has it.
+
+So whoever has held the lock looks at `_later` when it has let go of it:
+
+    with self._lock:
+        ...
+    if self._later:
+        self._catch_up()
+
+`_soon` appends and then tries the lock, the other releases and then looks: each of the four
+locks something, so one of the two sees the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Section:
+    """Something whose state changes under a lock."""
+
+    __slots__ = ("_later", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._later: list[Callable[[], None]] = []
+
+    def _soon(self, step: Callable[[], None]) -> None:
+        """Have `step()` run with the lock held, without waiting for it."""
+        self._later.append(step)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        while self._later and self._lock.acquire(blocking=False):
+            try:
+                while self._later:
+                    self._later.pop(0)()
+            finally:
+                self._lock.release()

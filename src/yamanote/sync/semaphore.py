@@ -1,0 +1,236 @@
+"""Letting a limited number in at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator
+from typing import Any, final
+
+from .batch_semaphore import BatchSemaphore, Place
+from .errors import AcquireError, TryAcquireError
+
+_CLOSED = "the semaphore is closed"
+
+
+@final
+class Semaphore:
+    """A number of permits, for those who wait in turn for one or more.
+
+        limit = Semaphore(10)
+        async with limit:
+            ...
+        permit = await limit.acquire(3)
+        permit.release()
+
+    Fair: permits are given in the order in which they were asked for. Somebody who wants
+    many holds up those behind them, and is never passed by.
+
+    Args:
+        permits: how many there are at first; `add_permits` makes more.
+
+    Raises:
+        ValueError: `permits` is negative.
+
+    Thread-safe. Tokio: `sync::Semaphore`.
+    """
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, permits: int) -> None:
+        if permits < 0:
+            raise ValueError(f"a semaphore has 0 permits or more, not {permits}")
+        self._batch = BatchSemaphore(permits)
+
+    def available_permits(self) -> int:
+        """How many permits are free."""
+        return self._batch.free()
+
+    def acquire(self, permits: int = 1) -> Awaitable[SemaphorePermit]:
+        """Wait for `permits` permits: an awaitable of the SemaphorePermit that holds them.
+
+        Raises:
+            AcquireError: from the await: the semaphore is closed.
+            ValueError: `permits` is negative.
+
+        Cancel-safe, but who is cancelled loses the place in the line. Tokio:
+        `Semaphore::acquire`, `acquire_many`, `acquire_owned`.
+        """
+        return _Acquire(self._batch, _number(permits))
+
+    def try_acquire(self, permits: int = 1) -> SemaphorePermit:
+        """The permit for `permits` at once, passing nobody by.
+
+        Raises:
+            TryAcquireError: fewer are free, or the semaphore is closed.
+            ValueError: `permits` is negative.
+
+        Tokio: `Semaphore::try_acquire`, `try_acquire_many`.
+        """
+        batch = self._batch
+        if batch.try_take(_number(permits)):
+            return SemaphorePermit(batch, permits)
+        if batch.is_closed():
+            raise TryAcquireError(_CLOSED, closed=True)
+        raise TryAcquireError(f"fewer than {permits} permits are free", closed=False)
+
+    def blocking_acquire(
+        self, permits: int = 1, *, timeout: float | None = None
+    ) -> SemaphorePermit:
+        """Block this thread until it has `permits` permits.
+
+        Args:
+            permits: how many.
+            timeout: the longest time to wait in seconds; None waits for ever.
+
+        Raises:
+            AcquireError: the semaphore is closed.
+            TimeoutError: `timeout` seconds have passed.
+            RuntimeError: called on a worker's thread, which would block its tasks.
+            ValueError: `permits` is negative.
+        """
+        place = Place(self._batch, _number(permits))
+        taken = place.take_in_thread(timeout, "blocking_acquire", "await acquire()")
+        if taken is None:
+            raise TimeoutError(f"no {permits} permits within {timeout} s")
+        if not taken:
+            raise AcquireError(_CLOSED)
+        return SemaphorePermit(self._batch, permits)
+
+    def add_permits(self, permits: int) -> None:
+        """Make `permits` new permits.
+
+        Raises:
+            ValueError: `permits` is negative.
+
+        Tokio: `Semaphore::add_permits`.
+        """
+        self._batch.give(_number(permits))
+
+    def forget_permits(self, permits: int) -> int:
+        """Take away up to `permits` free permits for good; returns how many.
+
+        Raises:
+            ValueError: `permits` is negative.
+
+        Tokio: `Semaphore::forget_permits`.
+        """
+        return self._batch.forget(_number(permits))
+
+    def close(self) -> None:
+        """Give no permits any more; all who wait get AcquireError.
+
+        Tokio: `Semaphore::close`.
+        """
+        self._batch.close()
+
+    def is_closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._batch.is_closed()
+
+    async def __aenter__(self) -> None:
+        if not await Place(self._batch, 1):
+            raise AcquireError(_CLOSED)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._batch.give(1)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed() else f"{self.available_permits()} free"
+        return f"<Semaphore {state} at {id(self):#x}>"
+
+
+def _number(permits: int) -> int:
+    if permits < 0:
+        raise ValueError(f"the number of permits must be 0 or more, not {permits}")
+    return permits
+
+
+@final
+class _Acquire:
+    """The wait for permits; each await of it is one more."""
+
+    __slots__ = ("_batch", "_permits")
+
+    def __init__(self, batch: BatchSemaphore, permits: int) -> None:
+        self._batch = batch
+        self._permits = permits
+
+    def __await__(self) -> Generator[Any, None, SemaphorePermit]:
+        if not (yield from Place(self._batch, self._permits).__await__()):
+            raise AcquireError(_CLOSED)
+        return SemaphorePermit(self._batch, self._permits)
+
+
+@final
+class SemaphorePermit:
+    """Holds permits until `release()`, the end of `with`, or until it is dropped.
+
+        async with semaphore: ...
+        with await semaphore.acquire(3): ...
+
+    Thread-safe, but for one holder: two threads should not change it at once. Tokio:
+    `sync::SemaphorePermit`, `sync::OwnedSemaphorePermit`.
+    """
+
+    __slots__ = ("_batch", "_permits")
+
+    def __init__(self, batch: BatchSemaphore, permits: int) -> None:
+        self._batch = batch
+        self._permits = permits
+
+    @property
+    def num_permits(self) -> int:
+        """How many permits it holds; 0 once they are released or forgotten."""
+        return self._permits
+
+    def release(self) -> None:
+        """Give the permits back. A second time does nothing."""
+        permits, self._permits = self._permits, 0
+        if permits:
+            self._batch.give(permits)
+
+    def forget(self) -> None:
+        """Let the permits go without giving them back: the semaphore has fewer for good.
+
+        Tokio: `SemaphorePermit::forget`.
+        """
+        self._permits = 0
+
+    def merge(self, other: SemaphorePermit) -> None:
+        """Take over the permits that `other` holds.
+
+        Raises:
+            ValueError: `other` is of another semaphore, or is this very permit.
+
+        Tokio: `SemaphorePermit::merge`.
+        """
+        if other is self or other._batch is not self._batch:
+            raise ValueError("merge() takes another permit of the same semaphore")
+        permits, other._permits = other._permits, 0
+        self._permits += permits
+
+    def split(self, permits: int) -> SemaphorePermit | None:
+        """A permit of its own for `permits` of these; None when there are fewer.
+
+        Raises:
+            ValueError: `permits` is negative.
+
+        Tokio: `SemaphorePermit::split`.
+        """
+        if _number(permits) > self._permits:
+            return None
+        self._permits -= permits
+        return SemaphorePermit(self._batch, permits)
+
+    def __enter__(self) -> SemaphorePermit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        permits, self._permits = self._permits, 0
+        if permits:
+            self._batch.give_soon(permits)
+
+    def __repr__(self) -> str:
+        return f"<SemaphorePermit of {self._permits}>"

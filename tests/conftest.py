@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
     seconds = config.getoption("--switch-interval")
     if seconds is not None:
         sys.setswitchinterval(seconds)
+
+
+def pytest_collection_finish() -> None:
+    # What pytest has made until now stays: the many tests that collect garbage pass it over.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

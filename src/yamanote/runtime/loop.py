@@ -243,17 +243,17 @@ class WorkerLoop(asyncio.SelectorEventLoop):
 
         # The public ones call these, and so do transports.
 
-        def _add_reader(self, fd, callback, *args):
+        def _add_reader(self, fd, callback, *args, **kwargs):
             self._claim()
-            return super()._add_reader(fd, callback, *args)
+            return super()._add_reader(fd, callback, *args, **kwargs)
 
         def _remove_reader(self, fd):
             self._claim()
             return super()._remove_reader(fd)
 
-        def _add_writer(self, fd, callback, *args):
+        def _add_writer(self, fd, callback, *args, **kwargs):
             self._claim()
-            return super()._add_writer(fd, callback, *args)
+            return super()._add_writer(fd, callback, *args, **kwargs)
 
         def _remove_writer(self, fd):
             self._claim()

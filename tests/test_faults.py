@@ -676,7 +676,7 @@ KINDS: dict[str, Callable[[Any], Awaitable[Any]]] = {
 BAD_AWAITABLES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "garbage": (lambda: Yields("garbage"), RuntimeError, "another async library|bad yield"),
     "number": (lambda: Yields(42), RuntimeError, "another async library|bad yield"),
-    "no iterator": (NoIterator, TypeError, r"__await__\(\) returned non-iterator"),
+    "no iterator": (NoIterator, TypeError, r"returned non-iterator|must return an iterator"),
     "no awaitable": (lambda: 42, TypeError, "can't be used in 'await'|int"),
     "get_loop": (lambda: FutureLike("get_loop"), ZeroDivisionError, "get_loop"),
     "add_done_callback": (lambda: FutureLike("add"), ZeroDivisionError, "add"),

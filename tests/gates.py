@@ -32,6 +32,32 @@ class Gate:
         await self._token.cancelled()
 
 
+class Value:
+    """One value, or failure, from any thread to all who wait for it."""
+
+    def __init__(self) -> None:
+        self._gate = Gate()
+        self._value: Any = None
+        self._error: Exception | None = None
+        #: How many have got it.
+        self.received = 0
+
+    def send(self, value: Any) -> None:
+        self._value = value
+        self._gate.open()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        self._gate.open()
+
+    async def recv(self) -> Any:
+        await self._gate.wait()
+        self.received += 1
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
 class Drop:
     """Tells when an object is gone: the sender that a Rust test drops."""
 

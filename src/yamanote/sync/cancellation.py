@@ -117,7 +117,7 @@ class CancellationToken:
             return None
         from ..task.combine import select  # at the top it would be circular: LocalPool is ours
 
-        first: tuple[int | str, Any] = await select(coro, self.cancelled(), biased=True)
+        first: tuple[Any, Any] = await select(coro, self.cancelled(), biased=True)
         branch, value = first
         return value if branch == 0 else None
 

@@ -26,22 +26,28 @@ T4 = TypeVar("T4")
 class Selected(NamedTuple, Generic[T]):
     """What `select` returns: which branch won, and its result.
 
-    `branch` is the keyword of a named branch, the index of a positional one.
+    `branch` is the keyword of a named branch, the index of a positional one, and None if
+    all were disabled and `value` is the default.
     """
 
-    branch: int | str
+    branch: int | str | None
     value: T
 
 
 @overload
-async def join(a: Awaitable[T1] | Future[T1], /) -> tuple[T1]: ...
+async def join(a: Awaitable[T1] | Future[T1], /, *, biased: bool = ...) -> tuple[T1]: ...
 @overload
 async def join(
-    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /
+    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /, *, biased: bool = ...
 ) -> tuple[T1, T2]: ...
 @overload
 async def join(
-    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], c: Awaitable[T3] | Future[T3], /
+    a: Awaitable[T1] | Future[T1],
+    b: Awaitable[T2] | Future[T2],
+    c: Awaitable[T3] | Future[T3],
+    /,
+    *,
+    biased: bool = ...,
 ) -> tuple[T1, T2, T3]: ...
 @overload
 async def join(
@@ -50,12 +56,14 @@ async def join(
     c: Awaitable[T3] | Future[T3],
     d: Awaitable[T4] | Future[T4],
     /,
+    *,
+    biased: bool = ...,
 ) -> tuple[T1, T2, T3, T4]: ...
 @overload
-async def join(*awaitables: Awaitable[T] | Future[T]) -> tuple[T, ...]: ...
+async def join(*awaitables: Awaitable[T] | Future[T], biased: bool = ...) -> tuple[T, ...]: ...
 
 
-async def join(*awaitables: Any) -> tuple[Any, ...]:
+async def join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
     """Await all of `awaitables` at the same time, inside this task.
 
     All run to their end, also when one fails. They share the caller's contextvars and
@@ -64,6 +72,8 @@ async def join(*awaitables: Any) -> tuple[Any, ...]:
     Args:
         awaitables: coroutines, any awaitables, and futures of `concurrent.futures`, which
             are waited for but never cancelled.
+        biased: poll those that can go on in the order given, every time. By default each
+            round begins with another one, which is fair: they share the caller's budget.
 
     Returns:
         The results, in the order of the arguments.
@@ -71,13 +81,14 @@ async def join(*awaitables: Any) -> tuple[Any, ...]:
     Raises:
         Exception: what the first one to fail raised, when all have ended; what others
             raised is logged.
+        KeyboardInterrupt, SystemExit: one of them raised it, which cancels the others.
         TypeError, RuntimeError: an argument cannot be awaited, as for `spawn`.
         RuntimeError: the caller is a task of trio: join and select run in tasks of
             Yamanote and asyncio.
 
     Cancelling the caller cancels all and sees them end. Tokio: `tokio::join!`.
     """
-    group = _group(awaitables, range(len(awaitables)))
+    group = _group(awaitables, range(len(awaitables)), biased)
     try:
         await _run(group, group.all_ended)
         return _results(group)
@@ -86,14 +97,19 @@ async def join(*awaitables: Any) -> tuple[Any, ...]:
 
 
 @overload
-async def try_join(a: Awaitable[T1] | Future[T1], /) -> tuple[T1]: ...
+async def try_join(a: Awaitable[T1] | Future[T1], /, *, biased: bool = ...) -> tuple[T1]: ...
 @overload
 async def try_join(
-    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /
+    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /, *, biased: bool = ...
 ) -> tuple[T1, T2]: ...
 @overload
 async def try_join(
-    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], c: Awaitable[T3] | Future[T3], /
+    a: Awaitable[T1] | Future[T1],
+    b: Awaitable[T2] | Future[T2],
+    c: Awaitable[T3] | Future[T3],
+    /,
+    *,
+    biased: bool = ...,
 ) -> tuple[T1, T2, T3]: ...
 @overload
 async def try_join(
@@ -102,18 +118,20 @@ async def try_join(
     c: Awaitable[T3] | Future[T3],
     d: Awaitable[T4] | Future[T4],
     /,
+    *,
+    biased: bool = ...,
 ) -> tuple[T1, T2, T3, T4]: ...
 @overload
-async def try_join(*awaitables: Awaitable[T] | Future[T]) -> tuple[T, ...]: ...
+async def try_join(*awaitables: Awaitable[T] | Future[T], biased: bool = ...) -> tuple[T, ...]: ...
 
 
-async def try_join(*awaitables: Any) -> tuple[Any, ...]:
+async def try_join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
     """As `join`, but the first failure cancels the others and is raised when they have
     ended.
 
     Tokio: `tokio::try_join!`.
     """
-    group = _group(awaitables, range(len(awaitables)))
+    group = _group(awaitables, range(len(awaitables)), biased)
     try:
         await _run(group, group.all_ended_or_one_failed)
         return _results(group)
@@ -121,16 +139,26 @@ async def try_join(*awaitables: Any) -> tuple[Any, ...]:
         del group  # an error's traceback refers to this frame
 
 
-async def select(*positional: Any, biased: bool = False, **named: Any) -> Selected[Any]:
+_NO_DEFAULT: Any = object()
+
+
+async def select(
+    *positional: Any, biased: bool = False, default: Any = _NO_DEFAULT, **named: Any
+) -> Selected[Any]:
     """Await several things at the same time, inside this task, until the first one ends.
 
         match await select(message=rx.recv(), tick=interval.tick()):
             case ("message", value): ...
 
+    A branch that is None is disabled, so that a condition can stand in its place (Tokio's
+    `, if condition`): `message=rx.recv() if room else None`.
+
     Args:
-        positional, named: the branches, as the arguments of `join`.
+        positional, named: the branches, as the arguments of `join`, or None.
         biased: poll them in the order given, so that of two that are ready at once the
-            first wins. By default the order is random, which is fair.
+            first wins. By default they begin in a random order, which is fair.
+        default: the value if there is no branch that is not None (Tokio's `else`); the
+            result is then `Selected(None, default)`.
 
     Returns:
         Which branch ended first, and its result. The others have been cancelled and have
@@ -139,23 +167,32 @@ async def select(*positional: Any, biased: bool = False, **named: Any) -> Select
     Raises:
         Exception: what the winning branch raised. What the others raised while they were
             cancelled is logged.
-        ValueError: there is no branch.
+        KeyboardInterrupt, SystemExit: any branch raised it.
+        ValueError: there is no branch, or all are None, and there is no default.
         TypeError, RuntimeError: a branch cannot be awaited, as for `spawn`.
 
     Cancelling the caller cancels all and sees them end. Tokio: `tokio::select!`.
     """
-    branches: dict[int | str, Any] = dict(enumerate(positional))
-    branches.update(named)
+    given: dict[int | str, Any] = dict(enumerate(positional))
+    given.update(named)
+    branches = {name: branch for name, branch in given.items() if branch is not None}
     if not branches:
+        if default is not _NO_DEFAULT:
+            return Selected(None, default)
+        if given:
+            raise ValueError(
+                "all branches of select() are None, which disables them: it would wait for "
+                "ever; pass default= for this case"
+            )
         raise ValueError("select() needs at least one branch: it would wait for ever")
     order = list(range(len(branches)))
     if not biased:
         worker = here.worker
         (random if worker is None else worker.random).shuffle(order)
-    group = _group(list(branches.values()), order)
+    group = _group(list(branches.values()), order, biased)
     names = list(branches)
     winner = None
-    del positional, named, branches
+    del positional, named, given, branches
     try:
         await _run(group, group.one_ended)
         winner = group.ended[0]
@@ -165,12 +202,12 @@ async def select(*positional: Any, biased: bool = False, **named: Any) -> Select
         del group, winner  # an error's traceback refers to this frame
 
 
-def _group(awaitables: Any, order: Any) -> Branches:
+def _group(awaitables: Any, order: Any, biased: bool) -> Branches:
     coros: list[Any] = []
     try:
         for awaitable in awaitables:
             coros.append(as_coroutine(awaitable))
-        group = Branches(coros, list(order))
+        group = Branches(coros, list(order), biased)
         if group.caller is None and running_trio() is not None:
             raise RuntimeError(
                 "join() and select() need a task of Yamanote or asyncio to run in: "

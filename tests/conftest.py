@@ -15,6 +15,26 @@ from yamanote import Runtime
 # A test says itself how many workers it wants.
 os.environ.pop("YAMANOTE_WORKER_THREADS", None)
 
+try:
+    from hypothesis import HealthCheck, settings
+except Exception as error:  # an alpha of CPython has bytecodes that it does not know
+    WITHOUT_HYPOTHESIS = f"without the tests against models: hypothesis: {error!r}"
+    collect_ignore_glob = ["test_*_model.py"]
+else:
+    WITHOUT_HYPOTHESIS = ""
+    # Every run tries the same; `--hypothesis-profile=thorough` tries others, and more.
+    settings.register_profile(
+        "steady",
+        deadline=None,
+        derandomize=True,
+        max_examples=60,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    settings.register_profile(
+        "thorough", settings.get_profile("steady"), derandomize=False, max_examples=2000
+    )
+    settings.load_profile("steady")
+
 FASTEST_SWITCH = 1e-6  # seconds
 SHUTDOWN = 10.0  # seconds
 
@@ -38,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     seconds = config.getoption("--switch-interval")
     if seconds is not None:
         sys.setswitchinterval(seconds)
+
+
+def pytest_report_header() -> str:
+    return WITHOUT_HYPOTHESIS
 
 
 def pytest_collection_finish() -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
-pytest.importorskip("hypothesis")
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.channels import LIMIT
 from tests.gates import Gate, forever, until
 from yamanote import JoinError, Runtime, join, select, spawn, try_join, yield_now
-
-EXAMPLES = int(os.environ.get("YAMANOTE_EXAMPLES", "60"))
 
 
 class Fault(Exception):
@@ -160,23 +155,10 @@ def run(rt: Runtime, group: list[Plan], order: list[int], main: Any) -> None:
         world.close()
 
 
-def property_of(**strategies: Any) -> Any:
-    def decorate(test: Any) -> Any:
-        return settings(
-            max_examples=EXAMPLES,
-            deadline=None,
-            database=None,
-            # One runtime serves all the examples.
-            suppress_health_check=[HealthCheck.function_scoped_fixture],
-        )(given(**strategies)(test))
-
-    return decorate
-
-
 orders = st.permutations(range(6))
 
 
-@property_of(group=groups, order=orders, biased=st.booleans())
+@given(group=groups, order=orders, biased=st.booleans())
 def test_join_models(model_rt: Runtime, group: list[Plan], order: list[int], biased: bool) -> None:
     """All end by themselves; the results in order, or the first failure."""
     for plan in group:
@@ -193,7 +175,7 @@ def test_join_models(model_rt: Runtime, group: list[Plan], order: list[int], bia
     run(model_rt, group, [number for number in order if number < len(group)], main)
 
 
-@property_of(group=groups, order=orders, biased=st.booleans())
+@given(group=groups, order=orders, biased=st.booleans())
 def test_try_join_models(
     model_rt: Runtime, group: list[Plan], order: list[int], biased: bool
 ) -> None:
@@ -214,7 +196,7 @@ def test_try_join_models(
     run(model_rt, group, [number for number in order if number < len(group)], main)
 
 
-@property_of(group=groups, order=orders, biased=st.booleans())
+@given(group=groups, order=orders, biased=st.booleans())
 def test_select_models(
     model_rt: Runtime, group: list[Plan], order: list[int], biased: bool
 ) -> None:
@@ -234,7 +216,7 @@ def test_select_models(
     run(model_rt, group, [number for number in order if number < len(group)], main)
 
 
-@property_of(group=groups, combine=st.sampled_from([join, try_join, select]))
+@given(group=groups, combine=st.sampled_from([join, try_join, select]))
 def test_cancelled_caller_models(model_rt: Runtime, group: list[Plan], combine: Any) -> None:
     """Cancelling the caller stops every branch, once."""
     for plan in group:
@@ -253,7 +235,7 @@ def test_cancelled_caller_models(model_rt: Runtime, group: list[Plan], combine: 
     run(model_rt, group, [], main)
 
 
-@property_of(
+@given(
     group=groups,
     order=orders,
     combine=st.sampled_from([join, try_join, select]),

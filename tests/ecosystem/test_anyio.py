@@ -18,6 +18,7 @@ import pytest
 
 import yamanote
 from tests.channels import LIMIT, Oneshot, on_thread
+from tests.ecosystem.conftest import Native, in_a_spawned_task, in_an_asyncio_task
 from tests.gates import Gate, forever
 from yamanote import JoinError, spawn, spawn_blocking, yield_now
 from yamanote.time import sleep, timeout
@@ -27,26 +28,6 @@ from_thread = pytest.importorskip("anyio.from_thread", exc_type=ImportError)
 to_thread = pytest.importorskip("anyio.to_thread", exc_type=ImportError)
 
 SOON = 0.05  # seconds; what is given so long never ends by itself
-
-Native = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-async def in_a_spawned_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await spawn(coro)
-
-
-async def in_an_asyncio_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await asyncio.create_task(coro)
-
-
-async def in_the_main_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await coro
-
-
-@pytest.fixture(params=[in_the_main_task, in_a_spawned_task, in_an_asyncio_task])
-def native(request: pytest.FixtureRequest, workers: int) -> Native:
-    """Run a coroutine in a task of each kind."""
-    return lambda coro: yamanote.run(request.param(coro), worker_threads=workers)
 
 
 def requests_of_cancellation() -> int:
@@ -433,6 +414,20 @@ def test_to_thread_is_waited_for(native: Native) -> None:
     native(main())
 
 
+def test_to_thread_in_short_tasks(workers: int) -> None:
+    """anyio's threads live as long as the main task, not as the one that needed the first."""
+
+    async def main() -> set[threading.Thread]:
+        return {
+            await asyncio.create_task(to_thread.run_sync(threading.current_thread))
+            for _ in range(10)
+        }
+
+    (thread,) = yamanote.run(main(), worker_threads=workers)
+    thread.join(LIMIT)
+    assert not thread.is_alive()
+
+
 def test_from_thread(native: Native) -> None:
     async def main() -> None:
         thread = threading.get_ident()
@@ -499,6 +494,28 @@ def test_portal_of_a_program_without_a_loop() -> None:
 async def double_soon(n: int) -> int:
     await anyio.sleep(0)
     return 2 * n
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_wait_all_tasks_blocked(native: Native, wait: Callable[[], Any]) -> None:
+    async def main() -> None:
+        began = 0
+
+        async def work() -> None:
+            nonlocal began
+            await yield_now()
+            began += 1
+            await wait()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            group.start_soon(work)
+            with anyio.fail_after(LIMIT):
+                await anyio.wait_all_tasks_blocked()
+            assert began == 2
+            group.cancel_scope.cancel()
+
+    native(main())
 
 
 # What tasks of one loop share.

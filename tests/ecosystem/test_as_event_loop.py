@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -54,3 +60,55 @@ def test_uvicorn() -> None:
     server = Server(config)
     server.run()
     assert server.client.result(LIMIT) == "EventLoop Task"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pytest_asyncio") is None, reason="not installed")
+def test_pytest_asyncio(tmp_path: Path) -> None:
+    conftest = """
+        import yamanote
+
+        def pytest_asyncio_loop_factories():
+            return {"yamanote": yamanote.new_event_loop}
+        """
+    tests = """
+        import asyncio
+
+        import pytest
+        import pytest_asyncio
+
+        import yamanote
+
+        pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+        @pytest_asyncio.fixture(loop_scope="module")
+        async def task():
+            task = asyncio.create_task(asyncio.sleep(0, 3))
+            yield task
+            assert task.done()
+
+        async def test_loop(task):
+            assert type(asyncio.get_running_loop()) is yamanote.EventLoop
+            assert await task == await yamanote.spawn(asyncio.sleep(0, 3))
+
+        @pytest.mark.asyncio(loop_scope="function")
+        async def test_another_loop():
+            assert type(asyncio.get_running_loop()) is yamanote.EventLoop
+            assert await yamanote.spawn_blocking(abs, -3) == 3
+        """
+    (tmp_path / "conftest.py").write_text(dedent(conftest))
+    (tmp_path / "test_it.py").write_text(dedent(tests))
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout

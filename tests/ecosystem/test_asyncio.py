@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import io
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,31 +19,12 @@ import pytest
 
 import yamanote
 from tests.channels import LIMIT, Counter, Oneshot, on_thread
+from tests.ecosystem.conftest import Native, in_a_spawned_task, in_an_asyncio_task
 from tests.gates import Gate, forever
-from yamanote import JoinError, JoinHandle, spawn, spawn_blocking, yield_now
+from yamanote import JoinError, JoinHandle, Runtime, spawn, spawn_blocking, yield_now
 from yamanote.time import sleep
 
 SOON = 0.05  # seconds; what is given so long never ends by itself
-
-Native = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-async def in_a_spawned_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await spawn(coro)
-
-
-async def in_an_asyncio_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await asyncio.create_task(coro)
-
-
-async def in_the_main_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await coro
-
-
-@pytest.fixture(params=[in_the_main_task, in_a_spawned_task, in_an_asyncio_task])
-def native(request: pytest.FixtureRequest, workers: int) -> Native:
-    """Run a coroutine in a task of each kind."""
-    return lambda coro: yamanote.run(request.param(coro), worker_threads=workers)
 
 
 async def aborted(handle: JoinHandle[Any]) -> None:
@@ -229,6 +211,27 @@ def test_abort_of_a_task_group(workers: int) -> None:
         assert all(child.cancelled.is_open() for child in children)
 
     yamanote.run(main(), worker_threads=workers)
+
+
+def test_all_tasks(workers: int) -> None:
+    """They include the main task, as with asyncio.run, until it has ended."""
+
+    async def child(parent: Any) -> None:
+        assert asyncio.all_tasks() == {parent, asyncio.current_task()}
+        assert [frame.f_code.co_name for frame in parent.get_stack()] == ["main"]
+        printed = io.StringIO()
+        parent.print_stack(file=printed)
+        assert "await asyncio.create_task(child(me))" in printed.getvalue()
+
+    async def main() -> Any:
+        me = asyncio.current_task()
+        assert asyncio.all_tasks() == {me}
+        await asyncio.create_task(child(me))
+        return me
+
+    with Runtime(worker_threads=workers) as rt:
+        ended = [rt.block_on(main()), rt.block_on(main())]
+    assert [task.get_stack() for task in ended] == [[], []]
 
 
 def test_gather(native: Native) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import contextvars
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from socket import create_server
 from typing import Any
@@ -16,38 +16,12 @@ import pytest
 
 import yamanote
 from tests.channels import LIMIT, Counter, Oneshot
+from tests.ecosystem.conftest import Native
 from tests.gates import Gate, forever
 from yamanote import JoinError, block_in_place, spawn, spawn_blocking, yield_now
 
 SOON = 0.05  # seconds; what is given so long never ends by itself
 BIG = bytes(range(256)) * 4096
-
-Native = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-async def in_a_spawned_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await spawn(coro)
-
-
-async def in_an_asyncio_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await asyncio.create_task(coro)
-
-
-async def in_the_main_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await coro
-
-
-@pytest.fixture(params=[in_the_main_task, in_a_spawned_task, in_an_asyncio_task])
-def native(request: pytest.FixtureRequest, workers: int) -> Native:
-    """Run a coroutine in a task of each kind."""
-    return lambda coro: yamanote.run(request.param(coro), worker_threads=workers)
-
-
-@pytest.fixture
-def spawned(workers: int) -> Native:
-    """In a spawned task only: uvicorn makes asyncio tasks itself, and takes its time to end."""
-    return lambda coro: yamanote.run(in_a_spawned_task(coro), worker_threads=workers)
-
 
 # Each module by itself, for there are no wheels of all of them for every Python.
 

@@ -19,6 +19,7 @@ import pytest
 import yamanote
 from tests.channels import LIMIT, Channel
 from tests.ecosystem import servers
+from tests.ecosystem.conftest import Native
 from yamanote import JoinError, JoinHandle, LocalSet, block_in_place, spawn
 from yamanote.time import timeout as native_timeout
 
@@ -32,23 +33,11 @@ sa_async = servers.package("sqlalchemy.ext.asyncio")
 LOCK = 4711  # the key of the advisory lock
 SOON = 0.05  # seconds; what is given so long never ends by itself
 
-Native = Callable[[Coroutine[Any, Any, Any]], Any]
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[servers.Postgres]:
     with servers.postgres() as server:
         yield server
-
-
-@pytest.fixture
-def native(workers: int) -> Native:
-    """Run a coroutine in a spawned task, on whichever worker takes it."""
-
-    async def main(coro: Coroutine[Any, Any, Any]) -> Any:
-        return await spawn(coro)
-
-    return lambda coro: yamanote.run(main(coro), worker_threads=workers)
 
 
 @contextlib.asynccontextmanager
@@ -119,7 +108,7 @@ def assert_wrong_loop(error: BaseException | None) -> None:
 # asyncpg
 
 
-def test_asyncpg_queries(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_queries(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with connect(server) as connection:
             rows = await connection.fetch(
@@ -133,10 +122,10 @@ def test_asyncpg_queries(native: Native, server: servers.Postgres) -> None:
                 await connection.fetchval("SELECT 1 / 0")
             assert await connection.fetchval("SELECT 1") == 1
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_over_unix_socket(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_over_unix_socket(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         connection = await asyncpg.connect(
             host=server.sockets, port=server.port, user="postgres", database="postgres"
@@ -144,10 +133,10 @@ def test_asyncpg_over_unix_socket(native: Native, server: servers.Postgres) -> N
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_transactions(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_transactions(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with connect(server) as connection:
             await connection.execute("CREATE TEMP TABLE t (n int PRIMARY KEY)")
@@ -164,10 +153,10 @@ def test_asyncpg_transactions(native: Native, server: servers.Postgres) -> None:
                 await connection.executemany("INSERT INTO t VALUES ($1)", [(3,), (4,)])
             assert await connection.fetchval("SELECT array_agg(n ORDER BY n) FROM t") == [1, 3, 4]
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_prepared_statement_and_cursor(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_prepared_statement_and_cursor(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with connect(server) as connection:
             statement = await connection.prepare("SELECT $1::int + n FROM generate_series(1, $2) n")
@@ -180,10 +169,10 @@ def test_asyncpg_prepared_statement_and_cursor(native: Native, server: servers.P
                 assert await cursor.forward(8) == 8
                 assert [row[0] for row in await cursor.fetch(5)] == [9, 10]
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_copy(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_copy(spawned: Native, server: servers.Postgres) -> None:
     async def lines() -> AsyncIterator[bytes]:
         for n in range(1000, 2000):
             await yamanote.yield_now()
@@ -200,10 +189,10 @@ def test_asyncpg_copy(native: Native, server: servers.Postgres) -> None:
             await connection.copy_from_query("SELECT n FROM t ORDER BY n", output=out)
             assert out.getvalue().split() == [b"%d" % n for n in range(2000)]
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_listen_notify(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_listen_notify(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         channel: Channel[str] = Channel()
         async with connect(server) as listener, connect(server) as sender:
@@ -218,10 +207,10 @@ def test_asyncpg_listen_notify(native: Native, server: servers.Postgres) -> None
             assert [await channel.recv() for _ in range(20)] == [str(n) for n in range(20)]
             await listener.remove_listener("news", hear)
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_abort(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_abort(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with holding_lock(server) as holder:
             pids: Channel[int] = Channel()
@@ -242,10 +231,10 @@ def test_asyncpg_abort(native: Native, server: servers.Postgres) -> None:
                 await handle
             assert caught.value.is_cancelled()
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_abort_of_local_task(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_abort_of_local_task(spawned: Native, server: servers.Postgres) -> None:
     """The connection outlives the task that was aborted in a query on it."""
 
     async def main() -> None:
@@ -260,10 +249,10 @@ def test_asyncpg_abort_of_local_task(native: Native, server: servers.Postgres) -
             assert caught.value.is_cancelled()
             assert await connection.fetchval("SELECT 42") == 42
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_cancel_of_asyncio_task(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_cancel_of_asyncio_task(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with holding_lock(server) as holder, connect(server) as connection:
             query = connection.execute("SELECT pg_advisory_lock($1)", LOCK)
@@ -274,10 +263,10 @@ def test_asyncpg_cancel_of_asyncio_task(native: Native, server: servers.Postgres
                 await task
             assert await connection.fetchval("SELECT 42") == 42
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_timeout_inside_query(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_timeout_inside_query(spawned: Native, server: servers.Postgres) -> None:
     """The deadline is brought forward when the query waits for sure."""
 
     async def main() -> None:
@@ -295,7 +284,7 @@ def test_asyncpg_timeout_inside_query(native: Native, server: servers.Postgres) 
                 await until_blocked(holder, connection.get_server_pid())
                 limit.reschedule(0)
 
-    native(main())
+    spawned(main())
 
 
 async def with_asyncio_timeout(query: Callable[[], Coroutine[Any, Any, Any]]) -> None:
@@ -318,7 +307,7 @@ TIMEOUTS = pytest.mark.parametrize(
 
 
 @TIMEOUTS
-def test_asyncpg_timeouts(native: Native, server: servers.Postgres, limited: Any) -> None:
+def test_asyncpg_timeouts(spawned: Native, server: servers.Postgres, limited: Any) -> None:
     async def main() -> None:
         async with holding_lock(server), connect(server) as connection:
             for n in range(3):
@@ -329,10 +318,10 @@ def test_asyncpg_timeouts(native: Native, server: servers.Postgres, limited: Any
                 await connection.execute("SELECT pg_advisory_lock($1)", LOCK, timeout=SOON)
             assert await connection.fetchval("SELECT 42") == 42
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_pool(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_pool(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with asyncpg.create_pool(server.url, min_size=2, max_size=5) as pool:
             await pool.execute("DROP TABLE IF EXISTS visits; CREATE TABLE visits (n int)")
@@ -351,10 +340,10 @@ def test_asyncpg_pool(native: Native, server: servers.Postgres) -> None:
             assert tuple(counted) == (200, 200)
             assert pool.get_size() <= 5
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_pool_of_a_local_set(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_pool_of_a_local_set(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         local = LocalSet()
 
@@ -367,10 +356,10 @@ def test_asyncpg_pool_of_a_local_set(native: Native, server: servers.Postgres) -
 
         await local.run_until(inside())
 
-    native(main())
+    spawned(main())
 
 
-def test_asyncpg_pool_after_aborts(native: Native, server: servers.Postgres) -> None:
+def test_asyncpg_pool_after_aborts(spawned: Native, server: servers.Postgres) -> None:
     """Whether in a query or still waiting for a connection, who is aborted leaves none lost."""
 
     async def main() -> None:
@@ -399,7 +388,7 @@ def test_asyncpg_pool_after_aborts(native: Native, server: servers.Postgres) -> 
             async with pool.acquire() as one, pool.acquire() as other:
                 assert [await c.fetchval("SELECT 42") for c in (one, other)] == [42, 42]
 
-    native(main())
+    spawned(main())
 
 
 def test_asyncpg_connection_for_each_spawned_task(server: servers.Postgres) -> None:
@@ -480,7 +469,7 @@ def test_asyncpg_while_blocked_in_place(workers: int, server: servers.Postgres) 
 # psycopg 3
 
 
-def test_psycopg_queries(native: Native, server: servers.Postgres) -> None:
+def test_psycopg_queries(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as connection:
             cursor = await connection.execute("SELECT n FROM generate_series(1, %s) n", [500])
@@ -494,10 +483,10 @@ def test_psycopg_queries(native: Native, server: servers.Postgres) -> None:
                 cursors = [await connection.execute("SELECT %s::int", [n]) for n in range(50)]
                 assert [await c.fetchone() for c in cursors] == [(n,) for n in range(50)]
 
-    native(main())
+    spawned(main())
 
 
-def test_psycopg_transactions(native: Native, server: servers.Postgres) -> None:
+def test_psycopg_transactions(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with await psycopg.AsyncConnection.connect(server.url) as connection:
             await connection.execute("CREATE TEMP TABLE t (n int PRIMARY KEY)")
@@ -513,10 +502,10 @@ def test_psycopg_transactions(native: Native, server: servers.Postgres) -> None:
                 await cursor.execute("SELECT n FROM t")
                 assert [row async for row in cursor] == [(2,)]
 
-    native(main())
+    spawned(main())
 
 
-def test_psycopg_copy(native: Native, server: servers.Postgres) -> None:
+def test_psycopg_copy(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with await psycopg.AsyncConnection.connect(server.url) as connection:
             cursor = connection.cursor()
@@ -527,10 +516,10 @@ def test_psycopg_copy(native: Native, server: servers.Postgres) -> None:
             async with cursor.copy("COPY (SELECT n FROM t ORDER BY n) TO STDOUT") as copy:
                 assert [row async for row in copy.rows()] == [(str(n),) for n in range(2000)]
 
-    native(main())
+    spawned(main())
 
 
-def test_psycopg_listen_notify(native: Native, server: servers.Postgres) -> None:
+def test_psycopg_listen_notify(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         listener = await psycopg.AsyncConnection.connect(server.url, autocommit=True)
         sender = await psycopg.AsyncConnection.connect(server.url, autocommit=True)
@@ -546,10 +535,10 @@ def test_psycopg_listen_notify(native: Native, server: servers.Postgres) -> None
             # At least: it stops between two packets of the server.
             assert (await heard)[:20] == [str(n) for n in range(20)]
 
-    native(main())
+    spawned(main())
 
 
-def test_psycopg_abort(native: Native, server: servers.Postgres) -> None:
+def test_psycopg_abort(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with holding_lock(server) as holder:
             pids: Channel[int] = Channel()
@@ -572,11 +561,11 @@ def test_psycopg_abort(native: Native, server: servers.Postgres) -> None:
                 await handle
             assert caught.value.is_cancelled()
 
-    native(main())
+    spawned(main())
 
 
 @TIMEOUTS
-def test_psycopg_timeouts(native: Native, server: servers.Postgres, limited: Any) -> None:
+def test_psycopg_timeouts(spawned: Native, server: servers.Postgres, limited: Any) -> None:
     async def main() -> None:
         connecting = psycopg.AsyncConnection.connect(server.url, autocommit=True)
         async with holding_lock(server), await connecting as connection:
@@ -586,10 +575,10 @@ def test_psycopg_timeouts(native: Native, server: servers.Postgres, limited: Any
                 cursor = await connection.execute("SELECT %s::int", [n])
                 assert await cursor.fetchone() == (n,)
 
-    native(main())
+    spawned(main())
 
 
-def test_psycopg_pool(native: Native, server: servers.Postgres) -> None:
+def test_psycopg_pool(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         pool = psycopg_pool.AsyncConnectionPool(server.url, min_size=1, max_size=5, open=False)
         async with pool:
@@ -603,7 +592,7 @@ def test_psycopg_pool(native: Native, server: servers.Postgres) -> None:
                 tasks = [group.create_task(visit(n)) for n in range(100)]
             assert [task.result() for task in tasks] == [2 * n for n in range(100)]
 
-    native(main())
+    spawned(main())
 
 
 def test_psycopg_connection_for_each_spawned_task(server: servers.Postgres) -> None:
@@ -655,7 +644,7 @@ async def engine_of(server: servers.Postgres, **options: Any) -> AsyncIterator[A
         await engine.dispose()
 
 
-def test_sqlalchemy_orm(native: Native, server: servers.Postgres) -> None:
+def test_sqlalchemy_orm(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with engine_of(server) as engine:
             async with engine.begin() as connection:
@@ -676,10 +665,10 @@ def test_sqlalchemy_orm(native: Native, server: servers.Postgres) -> None:
                 query = sa.select(Exit).options(orm.joinedload(Exit.station))
                 assert {e.station.name for e in await session.scalars(query)} == {"Ueno"}
 
-    native(main())
+    spawned(main())
 
 
-def test_sqlalchemy_core(native: Native, server: servers.Postgres) -> None:
+def test_sqlalchemy_core(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with engine_of(server) as engine, engine.connect() as connection:
             numbers = sa.text("SELECT n FROM generate_series(1, 1000) n")
@@ -691,10 +680,10 @@ def test_sqlalchemy_core(native: Native, server: servers.Postgres) -> None:
             async with connection.begin(), connection.begin_nested():
                 assert await connection.scalar(sa.text("SELECT 42")) == 42
 
-    native(main())
+    spawned(main())
 
 
-def test_sqlalchemy_pool(native: Native, server: servers.Postgres) -> None:
+def test_sqlalchemy_pool(spawned: Native, server: servers.Postgres) -> None:
     async def main() -> None:
         async with engine_of(server, pool_size=3, max_overflow=2) as engine:
 
@@ -706,10 +695,10 @@ def test_sqlalchemy_pool(native: Native, server: servers.Postgres) -> None:
                 tasks = [group.create_task(visit(n)) for n in range(100)]
             assert [task.result() for task in tasks] == [2 * n for n in range(100)]
 
-    native(main())
+    spawned(main())
 
 
-def test_sqlalchemy_abort(native: Native, server: servers.Postgres) -> None:
+def test_sqlalchemy_abort(spawned: Native, server: servers.Postgres) -> None:
     """A pool of one connection serves again after its query was aborted."""
 
     async def main() -> None:
@@ -736,11 +725,11 @@ def test_sqlalchemy_abort(native: Native, server: servers.Postgres) -> None:
             async with engine.connect() as connection:
                 assert await connection.scalar(sa.text("SELECT 42")) == 42
 
-    native(main())
+    spawned(main())
 
 
 @TIMEOUTS
-def test_sqlalchemy_timeouts(native: Native, server: servers.Postgres, limited: Any) -> None:
+def test_sqlalchemy_timeouts(spawned: Native, server: servers.Postgres, limited: Any) -> None:
     async def main() -> None:
         async with holding_lock(server), engine_of(server, pool_size=1, max_overflow=0) as engine:
 
@@ -754,7 +743,7 @@ def test_sqlalchemy_timeouts(native: Native, server: servers.Postgres, limited: 
                 async with engine.connect() as connection:
                     assert await connection.scalar(sa.text("SELECT 42")) == 42
 
-    native(main())
+    spawned(main())
 
 
 def test_sqlalchemy_engine_for_each_spawned_task(server: servers.Postgres) -> None:

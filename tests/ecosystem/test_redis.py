@@ -19,6 +19,7 @@ import pytest
 import yamanote
 from tests.channels import LIMIT, Channel
 from tests.ecosystem import servers
+from tests.ecosystem.conftest import Native
 from yamanote import JoinError, JoinHandle, LocalSet, block_in_place, spawn
 from yamanote.time import timeout as native_timeout
 
@@ -27,23 +28,11 @@ exceptions = servers.package("redis.exceptions")
 
 SOON = 0.05  # seconds; what is given so long never ends by itself
 
-Native = Callable[[Coroutine[Any, Any, Any]], Any]
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[servers.Redis]:
     with servers.redis() as server:
         yield server
-
-
-@pytest.fixture
-def native(workers: int) -> Native:
-    """Run a coroutine in a spawned task, on whichever worker takes it."""
-
-    async def main(coro: Coroutine[Any, Any, Any]) -> Any:
-        return await spawn(coro)
-
-    return lambda coro: yamanote.run(main(coro), worker_threads=workers)
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +50,7 @@ async def until_blocked(client: Any, count: int = 1) -> None:
         pass
 
 
-def test_commands(native: Native, server: servers.Redis) -> None:
+def test_commands(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         async with connect(server) as client:
             assert await client.ping()
@@ -81,10 +70,10 @@ def test_commands(native: Native, server: servers.Redis) -> None:
             keys = [key async for key in client.scan_iter("key:*", count=10)]
             assert len(set(keys)) == 300
 
-    native(main())
+    spawned(main())
 
 
-def test_pipeline(native: Native, server: servers.Redis) -> None:
+def test_pipeline(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         async with connect(server) as client:
             async with client.pipeline(transaction=False) as pipe:
@@ -96,10 +85,10 @@ def test_pipeline(native: Native, server: servers.Redis) -> None:
                 assert results[:2] == [True, 2]
                 assert isinstance(results[2], exceptions.ResponseError)
 
-    native(main())
+    spawned(main())
 
 
-def test_transaction_that_watches(native: Native, server: servers.Redis) -> None:
+def test_transaction_that_watches(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         async with connect(server) as client:
             await client.set("a", 1)
@@ -112,10 +101,10 @@ def test_transaction_that_watches(native: Native, server: servers.Redis) -> None
                     await pipe.execute()
             assert await client.get("a") == "2"
 
-    native(main())
+    spawned(main())
 
 
-def test_lock_and_script(native: Native, server: servers.Redis) -> None:
+def test_lock_and_script(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         async with connect(server) as client:
             add = client.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
@@ -132,10 +121,10 @@ def test_lock_and_script(native: Native, server: servers.Redis) -> None:
                     group.create_task(visit())
             assert seen == list(range(5))
 
-    native(main())
+    spawned(main())
 
 
-def test_pubsub(native: Native, server: servers.Redis) -> None:
+def test_pubsub(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         async with connect(server) as client, client.pubsub() as pubsub:
             await pubsub.subscribe("news")
@@ -163,10 +152,10 @@ def test_pubsub(native: Native, server: servers.Redis) -> None:
             await pubsub.unsubscribe("news")
             assert await client.publish("news", "nobody") == 0
 
-    native(main())
+    spawned(main())
 
 
-def test_pubsub_between_spawned_tasks(native: Native, server: servers.Redis) -> None:
+def test_pubsub_between_spawned_tasks(spawned: Native, server: servers.Redis) -> None:
     """Who publishes is on any worker, with a client of its own."""
 
     async def main() -> None:
@@ -189,10 +178,10 @@ def test_pubsub_between_spawned_tasks(native: Native, server: servers.Redis) -> 
         await spawn(publisher())
         assert await hearing == [str(n) for n in range(20)]
 
-    native(main())
+    spawned(main())
 
 
-def test_pool(native: Native, server: servers.Redis) -> None:
+def test_pool(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         pool = aioredis.BlockingConnectionPool.from_url(
             server.url, max_connections=5, timeout=LIMIT
@@ -212,10 +201,10 @@ def test_pool(native: Native, server: servers.Redis) -> None:
             assert len(await control.client_list()) <= 6
         await pool.aclose()
 
-    native(main())
+    spawned(main())
 
 
-def test_abort(native: Native, server: servers.Redis) -> None:
+def test_abort(spawned: Native, server: servers.Redis) -> None:
     """The client outlives the task that was aborted in a command of it."""
 
     async def main() -> None:
@@ -231,10 +220,10 @@ def test_abort(native: Native, server: servers.Redis) -> None:
             await client.rpush("empty", "kept")  # the aborted command does not take it
             assert list(await client.blpop("empty")) == ["empty", "kept"]
 
-    native(main())
+    spawned(main())
 
 
-def test_abort_of_spawned_task(native: Native, server: servers.Redis) -> None:
+def test_abort_of_spawned_task(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         async with connect(server) as control:
 
@@ -253,7 +242,7 @@ def test_abort_of_spawned_task(native: Native, server: servers.Redis) -> None:
                 await handle
             assert caught.value.is_cancelled()
 
-    native(main())
+    spawned(main())
 
 
 async def with_asyncio_timeout(command: Callable[[], Coroutine[Any, Any, Any]]) -> None:
@@ -271,7 +260,7 @@ async def with_wait_for(command: Callable[[], Coroutine[Any, Any, Any]]) -> None
 
 
 @pytest.mark.parametrize("limited", [with_asyncio_timeout, with_native_timeout, with_wait_for])
-def test_timeouts(native: Native, server: servers.Redis, limited: Any) -> None:
+def test_timeouts(spawned: Native, server: servers.Redis, limited: Any) -> None:
     async def main() -> None:
         async with connect(server, max_connections=1) as client:
             for n in range(3):
@@ -279,10 +268,10 @@ def test_timeouts(native: Native, server: servers.Redis, limited: Any) -> None:
                     await limited(lambda: client.blpop("empty"))
                 assert await client.echo(str(n)) == str(n)
 
-    native(main())
+    spawned(main())
 
 
-def test_timeout_of_the_client(native: Native, server: servers.Redis) -> None:
+def test_timeout_of_the_client(spawned: Native, server: servers.Redis) -> None:
     async def main() -> None:
         async with connect(server, socket_timeout=SOON, retry=None) as client:
             with pytest.raises(exceptions.TimeoutError):
@@ -290,7 +279,7 @@ def test_timeout_of_the_client(native: Native, server: servers.Redis) -> None:
         async with connect(server) as client:
             assert await client.ping()
 
-    native(main())
+    spawned(main())
 
 
 def test_client_for_each_spawned_task(server: servers.Redis) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 import yamanote
 from tests.channels import Oneshot
+from tests.ecosystem.conftest import Native
 from tests.gates import Gate
 from yamanote import JoinError, spawn, spawn_blocking, yield_now
 
@@ -19,26 +20,6 @@ server = pytest.importorskip("websockets.asyncio.server", exc_type=ImportError)
 exceptions = pytest.importorskip("websockets.exceptions", exc_type=ImportError)
 
 SOON = 0.05  # seconds; what is given so long never ends by itself
-
-Native = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-async def in_a_spawned_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await spawn(coro)
-
-
-async def in_an_asyncio_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await asyncio.create_task(coro)
-
-
-async def in_the_main_task(coro: Coroutine[Any, Any, Any]) -> Any:
-    return await coro
-
-
-@pytest.fixture(params=[in_the_main_task, in_a_spawned_task, in_an_asyncio_task])
-def native(request: pytest.FixtureRequest, workers: int) -> Native:
-    """Run a coroutine in a task of each kind."""
-    return lambda coro: yamanote.run(request.param(coro), worker_threads=workers)
 
 
 async def echo(socket: Any) -> None:

@@ -6,12 +6,13 @@ one; `running_task()` is that answer, and raises RuntimeError or
 returns None where no loop runs.
 
 `register_task(task)` has `asyncio.all_tasks()` list a task; `unregister_task` takes it off.
+`run_until_complete_callback` is what `run_until_complete` leaves on its task.
 """
 
 from __future__ import annotations
 
 import sys
-from asyncio import events, tasks
+from asyncio import base_events, events, tasks
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ clear_current_task: Callable[[Any], Any]
 running_task: Callable[[], Any]
 register_task: Callable[[Any], Any]
 unregister_task: Callable[[Any], Any]
+
+run_until_complete_callback: Any = base_events._run_until_complete_cb  # type: ignore[attr-defined]
 
 if sys.version_info >= (3, 12):
     swap_current_task = tasks._swap_current_task

@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
 from .clock import Clock
-from .compat import all_tasks, current_task, swap_current_task
+from .compat import (
+    all_tasks,
+    current_task,
+    register_task,
+    swap_current_task,
+    unregister_task,
+)
 from .here import here, running_trio
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
@@ -296,7 +302,7 @@ class Core:
             worker.callers += 1
         context = contextvars.copy_context()
         main: Any = new_task(coro, worker, self.tasks, context, "main", MainTask)
-        main._seat = seat
+        main._seat, main._worker = seat, worker
         self.tasks.add(main)
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
@@ -307,6 +313,7 @@ class Core:
         outer, here.core = here.core, self
         seat.present = True
         try:
+            register_task(main)
             worker.push(main)
             while seat.wait_for(worker, CALLER, unless=main):
                 self._start(besides=worker)
@@ -321,6 +328,7 @@ class Core:
         except WorkerClosed:
             pass
         finally:
+            unregister_task(main)
             here.core = outer
             with self._lock:
                 worker.callers -= 1

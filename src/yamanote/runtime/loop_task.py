@@ -27,7 +27,7 @@ from .compat import (
     swap_current_task,
     unregister_task,
 )
-from .park import NO_TOKEN, Park, Token, Waiter, wake
+from .park import NO_TOKEN, Park, Token, Waiter, awaited, wake
 from .task import BUDGET, is_busy_context
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         "_context",
         "_coro",
         "_error",
-        "_fut_waiter",
+        "_future",
         "_home",
         "_must_cancel",
         "_name",
@@ -65,7 +65,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
     __name__ = "Task.task_wakeup"
 
     _coro: Any
-    _fut_waiter: Any
+    _future: Any
     _home: WorkerLoop
     _name: str | None
     _send: Any
@@ -94,7 +94,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._must_cancel = False
         self._cancels = 0
         self._error: BaseException | None = None
-        self._fut_waiter = None
+        self._future = None
         self._token = NO_TOKEN
         self._log_destroy_pending = True
         register_task(self)
@@ -117,10 +117,10 @@ class LoopTask(asyncio.Task[Any], Waiter):
         try:
             if self._must_cancel or self._error is not None:
                 thrown = self._take_error()
-                self._fut_waiter = None
+                self._future = None
                 yielded = self._context.run(self._coro.throw, thrown)
             else:
-                self._fut_waiter = None
+                self._future = None
                 yielded = self._context.run(self._send, None)
         except StopIteration as stop:
             if self._must_cancel:  # asked for in the last step
@@ -187,7 +187,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         if self._must_cancel:
             self._must_cancel = False
             if not isinstance(error, asyncio.CancelledError):
-                waited: Any = self._fut_waiter
+                waited: Any = self._future
                 if isinstance(waited, _Future) and waited.cancelled():  # it was first
                     made: BaseException = waited._make_cancelled_error()  # type: ignore[attr-defined]
                     return made
@@ -225,7 +225,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
             future._asyncio_future_blocking = False
             # Its own callback: the loop's call_soon knows it.
             future.add_done_callback(self)
-            self._fut_waiter = future
+            self._future = future
             if self._must_cancel and future.cancel(msg=self._cancel_message):
                 self._must_cancel = False
 
@@ -238,12 +238,14 @@ class LoopTask(asyncio.Task[Any], Waiter):
 
     # What asyncio's users ask of a task. Docstrings are asyncio's.
 
+    _fut_waiter = property(awaited)
+
     def cancel(self, msg: Any = None) -> bool:
         self._log_traceback = False
         if self.done():
             return False
         self._cancels += 1
-        if self._fut_waiter is not None and self._fut_waiter.cancel(msg=msg):
+        if self._future is not None and self._future.cancel(msg=msg):
             return True
         self._must_cancel = True
         self._cancel_message = msg

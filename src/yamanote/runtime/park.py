@@ -58,6 +58,7 @@ class Waiter:
     _home: Any
     # Of those which are tasks: see task.py.
     _budget: int
+    _future: Any
     _out_of_budget: Any
 
 
@@ -92,6 +93,34 @@ class Park:
                 raise
         else:
             yield from wait_outside(self)
+
+
+class _NativeWait:
+    """A task's wait for a Park, to those who look for the future that it awaits."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def done(self) -> bool:
+        return not self._token
+
+    def cancel(self, msg: Any = None) -> bool:
+        return False  # as of a future that cannot be: the task itself has to
+
+    def __repr__(self) -> str:
+        return "<native wait>"
+
+
+def awaited(task: Any) -> Any:
+    """What asyncio's libraries find as the `_fut_waiter` of a task.
+
+    anyio takes one that awaits nothing for one that runs. The token is asked for, so that to
+    park costs nothing more.
+    """
+    token, future = task._token, task._future
+    return _NativeWait(token) if token and future is None else future
 
 
 class Callback(Waiter):

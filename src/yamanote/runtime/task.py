@@ -39,16 +39,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from asyncio import events
+from asyncio import base_tasks, events
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextvars import Context
 from types import CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .compat import run_until_complete_callback
 from .here import here, running_trio
 from .join import JoinError, JoinHandle
-from .park import NO_TOKEN, Park, Token, Waiter, wake
+from .park import NO_TOKEN, Park, Token, Waiter, awaited, wake
 
 if TYPE_CHECKING:
     from .seat import Seat
@@ -80,7 +81,7 @@ class Task(JoinHandle[T], Waiter):
     _cancelling: int
     _context: Context | None
     _coro: Coroutine[Any, Any, T] | None
-    _fut_waiter: Any
+    _future: Any
     _home: Any
     _locals: dict[Any, Any] | None
     _must_cancel: bool
@@ -95,7 +96,7 @@ class Task(JoinHandle[T], Waiter):
         "_cancelling",
         "_context",
         "_coro",
-        "_fut_waiter",
+        "_future",
         "_home",
         "_locals",
         "_must_cancel",
@@ -170,11 +171,11 @@ class Task(JoinHandle[T], Waiter):
             # `blocking` says nothing here: the future may be awaited on its own thread too.
             try:
                 park = OtherLoopsFuture(yielded)
-                self._fut_waiter = park
+                self._future = park
                 park._arm(self)
             except RuntimeError as error:
                 self._token.clear()
-                self._fut_waiter = None
+                self._future = None
                 self._throw_next(error)
 
     def _throw_next(self, error: BaseException) -> None:
@@ -196,7 +197,7 @@ class Task(JoinHandle[T], Waiter):
         assert coro is not None
         assert context is not None
         self._send = coro.send  # an error that _throw_next has left comes too late
-        future, self._fut_waiter = self._fut_waiter, None
+        future, self._future = self._future, None
         if future is not None and future.cancel(msg=self._cancel_message):
             # Asked for on another thread: only here may the future be touched. It goes
             # on as in cancel(): the future's end brings the CancelledError.
@@ -300,13 +301,16 @@ class Task(JoinHandle[T], Waiter):
 
     # What asyncio's libraries expect of asyncio.current_task().
 
+    _fut_waiter = property(awaited)
+    _exception = None  # what the two that show the stack ask for
+
     def cancel(self, msg: Any = None) -> bool:
         """Request cancellation, as `asyncio.Task.cancel`; any thread may call it."""
         if self._done:
             return False
         with _cancel_lock:
             self._cancelling += 1
-        future = self._fut_waiter
+        future = self._future
         if (
             future is not None
             and future.get_loop() is asyncio._get_running_loop()
@@ -399,6 +403,15 @@ class Task(JoinHandle[T], Waiter):
         loop = getattr(self._home, "loop", None)
         return loop if loop is not None else asyncio.get_running_loop()
 
+    def get_stack(self, *, limit: int | None = None) -> list[Any]:
+        """The frames of the suspended coroutine, as `asyncio.Task.get_stack`."""
+        stack: list[Any] = base_tasks._task_get_stack(self, limit)  # type: ignore[arg-type]
+        return stack
+
+    def print_stack(self, *, limit: int | None = None, file: Any = None) -> None:
+        """Print those frames, to standard error or to `file`."""
+        base_tasks._task_print_stack(self, limit, file)  # type: ignore[arg-type]
+
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
         return self.get_loop()  # anyio asks for it so
@@ -410,12 +423,26 @@ class Task(JoinHandle[T], Waiter):
 
 class MainTask(Task[T]):
     """What `block_on` runs: polled as a task, but nobody spawned it, and to Tokio's users
-    it is none: it has no id to ask for, and no callback hears of it."""
+    it is none: it has no id to ask for, and no callback hears of it.
+
+    To asyncio's users it is what `run_until_complete` was given: `all_tasks` lists it, and
+    anyio, which knows such a task by its callback, keeps its threads until the end of it.
+    """
 
     #: Of the thread that called `block_on`, where a LocalSet in it has to run.
     _seat: Seat
+    #: The one that `block_on` drives.
+    _worker: Worker
 
-    __slots__ = ("_seat",)
+    __slots__ = ("_seat", "_worker")
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        # all_tasks() asks from any thread, and inside a LocalSet too.
+        return self._worker.loop
+
+    @property
+    def _callbacks(self) -> list[tuple[Any, Context | None]]:
+        return [(run_until_complete_callback, self._context)]
 
 
 def new_task(
@@ -442,7 +469,7 @@ def new_task(
     task._cancelling = 0
     task._context = context
     task._coro = coro
-    task._fut_waiter = None
+    task._future = None
     task._home = home
     task._locals = None
     task._must_cancel = False
@@ -469,14 +496,14 @@ class _FuturePark(Park):
             task._pin(worker)
         token = [task]
         task._token = token
-        task._fut_waiter = self.future
+        task._future = self.future
 
         def wake_task(_: Any) -> None:
             try:
                 token.pop()
             except IndexError:
                 return  # a cancellation from another thread won
-            task._fut_waiter = None
+            task._future = None
             task._home.push(task)
 
         self.future.add_done_callback(wake_task)
@@ -530,7 +557,7 @@ class OtherLoopsFuture(Park):
         except IndexError:
             return  # it waits no more
         if isinstance(waiter, Task):
-            waiter._fut_waiter = None
+            waiter._future = None
         waiter._home.push(waiter)
 
     def _unregister(self, token: Token) -> None:
@@ -546,6 +573,9 @@ class OtherLoopsFuture(Park):
 
     def get_loop(self) -> Any:
         return self._future.get_loop()
+
+    def done(self) -> bool:
+        return not self._token
 
     def cancel(self, msg: Any = None) -> bool:
         self._unregister(self._token)

@@ -58,11 +58,12 @@ else:
 def all_tasks(loop: Any) -> set[Any]:
     """`asyncio.all_tasks(loop)`, which may fail on free-threaded builds while other threads
     make tasks."""
-    while True:
+    for _ in range(1000):  # as often as asyncio itself tries again
         try:
             return tasks.all_tasks(loop)
         except RuntimeError:
             continue
+    return tasks.all_tasks(loop)
 
 
 def current_task() -> Any:

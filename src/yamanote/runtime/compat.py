@@ -2,7 +2,8 @@
 
 `swap_current_task(loop, task)` makes `task` the answer of `asyncio.current_task()`
 on the calling thread, which runs `loop`, and `clear_current_task(loop)` leaves it without
-one; `running_task()` is that answer, and raises RuntimeError or
+one, as does `drop_current_task(loop, None)`, a third of the call, which may raise KeyError if
+there was none; `running_task()` is that answer, and raises RuntimeError or
 returns None where no loop runs.
 
 `register_task(task)` has `asyncio.all_tasks()` list a task; `unregister_task` takes it off.
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 swap_current_task: Callable[[Any, Any], Any]
-clear_current_task: Callable[[Any], Any]
+drop_current_task: Callable[[Any, None], Any]
 running_task: Callable[[], Any]
 register_task: Callable[[Any], Any]
 unregister_task: Callable[[Any], Any]
@@ -25,18 +26,12 @@ unregister_task: Callable[[Any], Any]
 run_until_complete_callback: Any = base_events._run_until_complete_cb  # type: ignore[attr-defined]
 
 if sys.version_info >= (3, 12):
-    swap_current_task = tasks._swap_current_task
+    swap_current_task = drop_current_task = tasks._swap_current_task
     running_task = tasks.current_task
     # A plain set, where the other tasks' is a WeakSet: ten times as fast, and no task is
     # collected half-way.
     register_task = tasks._register_eager_task  # type: ignore[attr-defined]
     unregister_task = tasks._unregister_eager_task  # type: ignore[attr-defined]
-
-    def clear_current_task(loop: Any) -> None:
-        try:
-            swap_current_task(loop, None)
-        except KeyError:
-            pass  # 3.12 and 3.13, without one
 
 else:
     _current_tasks = tasks._current_tasks  # type: ignore[attr-defined]
@@ -44,15 +39,20 @@ else:
 
     # asyncio.current_task is plain Python here: 260 ns a call, where these take 60.
     swap_current_task = _current_tasks.__setitem__
-
-    def clear_current_task(loop: Any) -> None:
-        _current_tasks.pop(loop, None)
+    drop_current_task = _current_tasks.pop
 
     register_task = tasks._register_task
     unregister_task = tasks._unregister_task
 
     def running_task() -> Any:
         return _current_tasks.get(_get_running_loop())
+
+
+def clear_current_task(loop: Any) -> None:
+    try:
+        drop_current_task(loop, None)
+    except KeyError:
+        pass  # 3.12 and 3.13
 
 
 def all_tasks(loop: Any) -> set[Any]:

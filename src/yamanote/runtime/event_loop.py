@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.events import Handle
 from typing import TYPE_CHECKING, NoReturn, final
 
 from .baton import RETURNING
@@ -106,14 +107,27 @@ class EventLoop(WorkerLoop):
         run_in_executor = _Base.run_in_executor
 
         def call_soon(self, callback, *args, context=None):
-            if callback.__class__ is LoopTask:  # a future that it awaits is done
-                if self._debug:
-                    self._check_thread()
+            if self._debug or self._closed:
+                return self._checked_call_soon(callback, args, context)
+            # A LoopTask is its own handle: a future that it awaits is done.
+            if callback.__class__ is not LoopTask:
+                callback = Handle(callback, args, self, context)
+            self.queue_task(callback)
+            return callback
+
+        def _checked_call_soon(self, callback, args, context):
+            if callback.__class__ is LoopTask:
+                self._check_thread()
                 return self.queue_task(callback)
             handle = _Base.call_soon(self, callback, *args, context=context)
-            if handle._source_traceback:  # in debug mode
-                del handle._source_traceback[-1]
+            if handle._source_traceback:
+                del handle._source_traceback[-2:]
             return handle
+
+        def create_task(self, coro, **kwargs):
+            if self._debug or self._closed or self._task_factory is not None:
+                return super().create_task(coro, **kwargs)
+            return LoopTask(coro, loop=self, **kwargs)
 
 
 def new_event_loop() -> EventLoop:

@@ -18,11 +18,12 @@ import itertools
 from asyncio import base_tasks, coroutines, futures
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from .compat import (
-    clear_current_task,
     current_task,
+    drop_current_task,
     register_task,
     swap_current_task,
     unregister_task,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .loop import WorkerLoop
 
 _Future = asyncio.Future
+_set_result = _Future.set_result
 _numbers = itertools.count(1)
 
 
@@ -81,9 +83,9 @@ class LoopTask(asyncio.Task[Any], Waiter):
         eager_start: bool = False,
     ) -> None:
         _Future.__init__(self, loop=loop)
-        if self._source_traceback:  # type: ignore[attr-defined]
+        if loop._debug:  # type: ignore[attr-defined]
             del self._source_traceback[-1]  # type: ignore[attr-defined]
-        if not coroutines.iscoroutine(coro):
+        if coro.__class__ is not CoroutineType and not coroutines.iscoroutine(coro):
             raise TypeError(f"a coroutine was expected, got {coro!r}")
         self._home = loop
         self._requeue = loop.queue_task
@@ -127,7 +129,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 self._must_cancel = False
                 self._end(_Future.cancel, self._cancel_message)
             else:
-                self._end(_Future.set_result, stop.value)
+                self._returned(stop.value)
         except asyncio.CancelledError as error:
             self._end_cancelled(error)
         except (KeyboardInterrupt, SystemExit) as error:
@@ -155,8 +157,20 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 self._token.clear()
                 self._throw_next(error)
         finally:
-            clear_current_task(loop)
+            try:
+                drop_current_task(loop, None)
+            except KeyError:
+                pass
             del self, thrown  # an error's traceback refers to this frame
+
+    def _returned(self, value: Any) -> None:
+        # _end() written out, for the usual case.
+        unregister_task(self)
+        self._send = None
+        try:
+            _set_result(self, value)
+        except asyncio.InvalidStateError as error:
+            self._ended_before(error)
 
     def _end(self, settle: Any, *outcome: Any) -> None:
         unregister_task(self)
@@ -164,10 +178,13 @@ class LoopTask(asyncio.Task[Any], Waiter):
         try:
             settle(self, *outcome)
         except asyncio.InvalidStateError as error:
-            # Somebody has called Future.set_result or Future.set_exception on the task.
-            self._home.call_exception_handler(
-                {"message": "a task had a result before its end", "exception": error, "task": self}
-            )
+            self._ended_before(error)
+
+    def _ended_before(self, error: asyncio.InvalidStateError) -> None:
+        # Somebody has called Future.set_result or Future.set_exception on the task.
+        self._home.call_exception_handler(
+            {"message": "a task had a result before its end", "exception": error, "task": self}
+        )
 
     def _end_cancelled(self, error: asyncio.CancelledError) -> None:
         # As in asyncio, the first to ask gets the error itself, whose traceback says where
@@ -203,31 +220,41 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._requeue(self)
 
     def _await_future(self, future: Any) -> None:
+        kind = future.__class__
+        if not (
+            (kind is _Future or kind is LoopTask)
+            and future._asyncio_future_blocking
+            and future._loop is self._home
+            and future is not self
+        ):
+            error = self._why_not(future)
+            if error is not None:
+                self._throw_next(error)
+                return
+        future._asyncio_future_blocking = False
+        # Its own callback: the loop's call_soon knows it.
+        future.add_done_callback(self)
+        self._future = future
+        if self._must_cancel and future.cancel(msg=self._cancel_message):
+            self._must_cancel = False
+
+    def _why_not(self, future: Any) -> Exception | None:
+        """What is wrong with awaiting this, if something is."""
         blocking = getattr(future, "_asyncio_future_blocking", None)
         if blocking is None:
-            self._throw_next(RuntimeError(f"Task got bad yield: {future!r}"))
-        elif (
+            return RuntimeError(f"Task got bad yield: {future!r}")
+        if (
             getattr(future, "_loop", None) is not self._home
             and futures._get_loop(future) is not self._home  # type: ignore[attr-defined]
         ):
-            self._throw_next(
-                RuntimeError(f"Task {self!r} got Future {future!r} attached to a different loop")
+            return RuntimeError(f"Task {self!r} got Future {future!r} attached to a different loop")
+        if not blocking:
+            return RuntimeError(
+                f"yield was used instead of yield from in task {self!r} with {future!r}"
             )
-        elif not blocking:
-            self._throw_next(
-                RuntimeError(
-                    f"yield was used instead of yield from in task {self!r} with {future!r}"
-                )
-            )
-        elif future is self:
-            self._throw_next(RuntimeError(f"Task cannot await on itself: {self!r}"))
-        else:
-            future._asyncio_future_blocking = False
-            # Its own callback: the loop's call_soon knows it.
-            future.add_done_callback(self)
-            self._future = future
-            if self._must_cancel and future.cancel(msg=self._cancel_message):
-                self._must_cancel = False
+        if future is self:
+            return RuntimeError(f"Task cannot await on itself: {self!r}")
+        return None
 
     def __call__(self, _: object) -> None:
         # What looks like a future of asyncio's, and calls back by itself, is done.

@@ -15,6 +15,8 @@ from .errors import (
     TryRecvError,
     TrySendError,
 )
+from .mutex import Mutex, MutexGuard
+from .rwlock import RwLock, RwLockReadGuard, RwLockWriteGuard
 from .semaphore import Semaphore, SemaphorePermit
 
 __all__ = [
@@ -22,7 +24,12 @@ __all__ = [
     "CancellationToken",
     "DropGuard",
     "Lagged",
+    "Mutex",
+    "MutexGuard",
     "RecvError",
+    "RwLock",
+    "RwLockReadGuard",
+    "RwLockWriteGuard",
     "Semaphore",
     "SemaphorePermit",
     "SendError",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
+from types import coroutine
 from typing import Any, final
 
-from .batch_semaphore import BatchSemaphore, Place
+from .batch_semaphore import PAY_AFTER, BatchSemaphore, Place, pay
 from .errors import AcquireError, TryAcquireError
 
 _CLOSED = "the semaphore is closed"
 
 
 @final
-class Semaphore:
+class Semaphore(BatchSemaphore):
     """A number of permits, for those who wait in turn for one or more.
 
         limit = Semaphore(10)
@@ -33,16 +34,17 @@ class Semaphore:
     Thread-safe. Tokio: `sync::Semaphore`.
     """
 
-    __slots__ = ("_batch",)
+    __slots__ = ("_unpaid",)
 
     def __init__(self, permits: int) -> None:
         if permits < 0:
             raise ValueError(f"a semaphore has 0 permits or more, not {permits}")
-        self._batch = BatchSemaphore(permits)
+        super().__init__(permits)
+        self._unpaid = 0
 
     def available_permits(self) -> int:
         """How many permits are free."""
-        return self._batch.free()
+        return self._free
 
     def acquire(self, permits: int = 1) -> Awaitable[SemaphorePermit]:
         """Wait for `permits` permits: an awaitable of the SemaphorePermit that holds them.
@@ -54,7 +56,7 @@ class Semaphore:
         Cancel-safe, but who is cancelled loses the place in the line. Tokio:
         `Semaphore::acquire`, `acquire_many`, `acquire_owned`.
         """
-        return _Acquire(self._batch, _number(permits))
+        return _Acquire(self, _number(permits))
 
     def try_acquire(self, permits: int = 1) -> SemaphorePermit:
         """The permit for `permits` at once, passing nobody by.
@@ -65,10 +67,9 @@ class Semaphore:
 
         Tokio: `Semaphore::try_acquire`, `try_acquire_many`.
         """
-        batch = self._batch
-        if batch.try_take(_number(permits)):
-            return SemaphorePermit(batch, permits)
-        if batch.is_closed():
+        if self._try_take(_number(permits)):
+            return SemaphorePermit(self, permits)
+        if self._closed:
             raise TryAcquireError(_CLOSED, closed=True)
         raise TryAcquireError(f"fewer than {permits} permits are free", closed=False)
 
@@ -87,13 +88,13 @@ class Semaphore:
             RuntimeError: called on a worker's thread, which would block its tasks.
             ValueError: `permits` is negative.
         """
-        place = Place(self._batch, _number(permits))
+        place = Place(self, _number(permits))
         taken = place.take_in_thread(timeout, "blocking_acquire", "await acquire()")
         if taken is None:
             raise TimeoutError(f"no {permits} permits within {timeout} s")
         if not taken:
             raise AcquireError(_CLOSED)
-        return SemaphorePermit(self._batch, permits)
+        return SemaphorePermit(self, permits)
 
     def add_permits(self, permits: int) -> None:
         """Make `permits` new permits.
@@ -103,7 +104,7 @@ class Semaphore:
 
         Tokio: `Semaphore::add_permits`.
         """
-        self._batch.give(_number(permits))
+        self._give(_number(permits))
 
     def forget_permits(self, permits: int) -> int:
         """Take away up to `permits` free permits for good; returns how many.
@@ -113,25 +114,30 @@ class Semaphore:
 
         Tokio: `Semaphore::forget_permits`.
         """
-        return self._batch.forget(_number(permits))
+        return self._forget(_number(permits))
 
     def close(self) -> None:
         """Give no permits any more; all who wait get AcquireError.
 
         Tokio: `Semaphore::close`.
         """
-        self._batch.close()
+        self._close()
 
     def is_closed(self) -> bool:
         """Whether `close` has been called."""
-        return self._batch.is_closed()
+        return self._closed
 
-    async def __aenter__(self) -> None:
-        if not await Place(self._batch, 1):
-            raise AcquireError(_CLOSED)
+    @coroutine
+    def __aenter__(self) -> Generator[Any, None, None]:
+        self._unpaid += 1
+        if self._unpaid >= PAY_AFTER:
+            yield from pay(self._unpaid)
+            self._unpaid = 0
+        if not self._try_take(1):
+            yield from _take(self, 1)
 
     async def __aexit__(self, *_: object) -> None:
-        self._batch.give(1)
+        self._give(1)
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed() else f"{self.available_permits()} free"
@@ -144,20 +150,24 @@ def _number(permits: int) -> int:
     return permits
 
 
+def _take(semaphore: Semaphore, permits: int) -> Generator[Any, None, None]:
+    if not (yield from Place(semaphore, permits).__await__()):
+        raise AcquireError(_CLOSED)
+
+
 @final
 class _Acquire:
     """The wait for permits; each await of it is one more."""
 
-    __slots__ = ("_batch", "_permits")
+    __slots__ = ("_permits", "_semaphore")
 
-    def __init__(self, batch: BatchSemaphore, permits: int) -> None:
-        self._batch = batch
+    def __init__(self, semaphore: Semaphore, permits: int) -> None:
+        self._semaphore = semaphore
         self._permits = permits
 
     def __await__(self) -> Generator[Any, None, SemaphorePermit]:
-        if not (yield from Place(self._batch, self._permits).__await__()):
-            raise AcquireError(_CLOSED)
-        return SemaphorePermit(self._batch, self._permits)
+        yield from _take(self._semaphore, self._permits)
+        return SemaphorePermit(self._semaphore, self._permits)
 
 
 @final
@@ -171,10 +181,10 @@ class SemaphorePermit:
     `sync::SemaphorePermit`, `sync::OwnedSemaphorePermit`.
     """
 
-    __slots__ = ("_batch", "_permits")
+    __slots__ = ("_permits", "_semaphore")
 
-    def __init__(self, batch: BatchSemaphore, permits: int) -> None:
-        self._batch = batch
+    def __init__(self, semaphore: Semaphore, permits: int) -> None:
+        self._semaphore = semaphore
         self._permits = permits
 
     @property
@@ -186,7 +196,7 @@ class SemaphorePermit:
         """Give the permits back. A second time does nothing."""
         permits, self._permits = self._permits, 0
         if permits:
-            self._batch.give(permits)
+            self._semaphore._give(permits)
 
     def forget(self) -> None:
         """Let the permits go without giving them back: the semaphore has fewer for good.
@@ -203,7 +213,7 @@ class SemaphorePermit:
 
         Tokio: `SemaphorePermit::merge`.
         """
-        if other is self or other._batch is not self._batch:
+        if other is self or other._semaphore is not self._semaphore:
             raise ValueError("merge() takes another permit of the same semaphore")
         permits, other._permits = other._permits, 0
         self._permits += permits
@@ -219,7 +229,7 @@ class SemaphorePermit:
         if _number(permits) > self._permits:
             return None
         self._permits -= permits
-        return SemaphorePermit(self._batch, permits)
+        return SemaphorePermit(self._semaphore, permits)
 
     def __enter__(self) -> SemaphorePermit:
         return self
@@ -230,7 +240,7 @@ class SemaphorePermit:
     def __del__(self) -> None:
         permits, self._permits = self._permits, 0
         if permits:
-            self._batch.give_soon(permits)
+            self._semaphore._give_soon(permits)
 
     def __repr__(self) -> str:
         return f"<SemaphorePermit of {self._permits}>"

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any
 
-from yamanote import Handle, spawn, spawn_blocking, yield_now
+from yamanote import Handle, JoinHandle, spawn, spawn_blocking, yield_now
 from yamanote.sync import CancellationToken
 
 PENDING = object()
@@ -102,6 +102,13 @@ async def until(condition: Any) -> None:
         turns += 1
         if FREE_THREADED and turns % 100 == 0:
             await every_thread()
+
+
+async def stays_pending(handle: JoinHandle[Any]) -> None:
+    """Give the task many turns, none of which ends it."""
+    for _ in range(20):
+        await yield_now()
+        assert not handle.is_finished()
 
 
 async def every_thread() -> None:

@@ -186,9 +186,8 @@ class ThreadWaiter(Waiter):
         return False
 
 
-def wait_in_thread(park: Park, timeout: float | None, name: str, instead: str) -> bool:
-    """Block this thread for `park`, in the method `name`; False when `timeout` seconds have
-    passed.
+def check_may_block(name: str, instead: str) -> None:
+    """Refuse to block this thread in the method `name`.
 
     Raises:
         RuntimeError: it is a worker's thread, where one has to do what `instead` says.
@@ -198,6 +197,11 @@ def wait_in_thread(park: Park, timeout: float | None, name: str, instead: str) -
             f"{name}() would block a worker and the tasks on it: {instead}, or call this "
             "inside block_in_place()"
         )
+
+
+def wait_in_thread(park: Park, timeout: float | None, name: str, instead: str) -> bool:
+    """Block this thread for `park`, if it may be; False when `timeout` seconds have passed."""
+    check_may_block(name, instead)
     return ThreadWaiter().wait(park, timeout)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Generator
 from typing import Any
 
 from ..runtime.compat import current_task
-from ..runtime.park import NO_TOKEN, Park, Token, wait_in_thread
+from ..runtime.park import NO_TOKEN, Park, ThreadWaiter, Token, check_may_block
 from ..runtime.task import Task
 from .section import Section
 
@@ -187,11 +187,12 @@ class Place(Park):
     def take_in_thread(self, timeout: float | None, name: str, instead: str) -> bool | None:
         """Wait for the permits in a thread, `timeout` seconds at the most; None when they
         have passed, False when the semaphore is closed."""
+        check_may_block(name, instead)
         of = self._of
         if of._try_take(self.count):
             return True
         if of._closed:
             return False
-        if not wait_in_thread(self, timeout, name, instead):
+        if not ThreadWaiter().wait(self, timeout):
             return None
         return not self.missing

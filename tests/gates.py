@@ -104,11 +104,25 @@ async def until(condition: Any) -> None:
             await every_thread()
 
 
+async def settled() -> None:
+    """Wait until what was spawned or woken before this call has been polled.
+
+    Each worker takes one of the tasks that meet, later than what was queued before them.
+    """
+    workers = Handle.current().metrics().num_workers
+    together = threading.Barrier(workers)
+
+    async def meet() -> None:
+        together.wait(10)
+
+    for handle in [spawn(meet()) for _ in range(workers)]:
+        await handle
+
+
 async def stays_pending(handle: JoinHandle[Any]) -> None:
-    """Give the task many turns, none of which ends it."""
-    for _ in range(20):
-        await yield_now()
-        assert not handle.is_finished()
+    """See the task wait for something."""
+    await settled()
+    assert not handle.is_finished()
 
 
 async def every_thread() -> None:

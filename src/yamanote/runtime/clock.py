@@ -7,24 +7,42 @@ from collections.abc import Callable
 
 
 class Clock:
-    """The monotonic clock, or one that stands still until it is advanced.
+    """The monotonic clock, until it is paused: then it stands still, and moves when it is
+    told to.
 
-    A paused clock belongs to a runtime with one worker: only the thread that drives it
-    reads and moves it.
+    A clock that is paused belongs to a runtime with one worker, so that nobody but the
+    thread that drives it has timers to fire.
     """
 
-    __slots__ = ("_elapsed", "now", "paused")
+    __slots__ = ("_ahead", "_stands_at", "now", "paused")
 
     now: Callable[[], float]
 
     def __init__(self, paused: bool) -> None:
-        self.paused = paused
-        self._elapsed = time.monotonic()
-        self.now = self._paused_now if paused else time.monotonic
+        self.paused = False
+        self.now = time.monotonic
+        self._ahead = 0.0
+        self._stands_at = 0.0
+        if paused:
+            self.pause()
+
+    def pause(self) -> None:
+        self._stands_at = self.now()
+        self.now = self._paused_now
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on from where it stands."""
+        self._ahead = self._stands_at - time.monotonic()
+        self.now = self._resumed_now
+        self.paused = False
 
     def _paused_now(self) -> float:
-        return self._elapsed
+        return self._stands_at
+
+    def _resumed_now(self) -> float:
+        return time.monotonic() + self._ahead
 
     def advance_to(self, instant: float) -> None:
         """Move the paused clock forward."""
-        self._elapsed = max(self._elapsed, instant)
+        self._stands_at = max(self._stands_at, instant)

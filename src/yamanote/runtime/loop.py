@@ -86,7 +86,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         selector.turn = worker.turn
         self.poll_io = selector.poll_io
         self.worker = worker
-        self._now = worker.core.clock.now
+        self._clock = worker.core.clock
         #: Has a LoopTask run in its turn among the callbacks. On the loop's thread only.
         self.queue_task: Callable[[LoopTask], None] = self._ready.append  # type: ignore[attr-defined]
         self.driven = False
@@ -138,7 +138,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             super().call_soon(_nothing)
 
     def time(self) -> float:
-        return self._now()
+        return self._clock.now()
 
     def run_forever(self) -> None:
         # First: when it finds out by itself, 3.13's stops being the running loop.

@@ -10,7 +10,7 @@ import time
 from .park import Token, wake
 
 # A timer is due as soon as it is within the clock's resolution, as in asyncio.
-_RESOLUTION = time.get_clock_info("monotonic").resolution
+RESOLUTION = time.get_clock_info("monotonic").resolution
 
 
 class TimerHeap:
@@ -40,7 +40,7 @@ class TimerHeap:
     def fire(self, now: float) -> None:
         """Wake what is due."""
         heap = self.heap
-        due = now + _RESOLUTION
+        due = now + RESOLUTION
         while heap and heap[0][0] <= due:
             wake(heapq.heappop(heap)[2])
 

@@ -8,7 +8,7 @@ from ..runtime.here import here
 
 
 def now() -> float:
-    """Seconds of the monotonic clock; of the runtime's own where it was started paused.
+    """Seconds of the monotonic clock; of the runtime's own where it is or was paused.
 
     Deadlines (`sleep_until`, `timeout_at`, `interval_at`) are on this clock, which is
     that of `loop.time()` too. Tokio: `time::Instant::now`.

@@ -9,8 +9,9 @@ from typing import Any, final
 
 from ..runtime.compat import current_task
 from ..runtime.here import here, running_trio
-from ..runtime.park import Park, Token, wake
+from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
 from ..runtime.task import Task
+from ..runtime.timer import RESOLUTION
 from .instant import now
 
 
@@ -22,10 +23,12 @@ class Sleep(Park):
     Tokio: `time::Sleep`.
     """
 
-    __slots__ = ("_deadline",)
+    __slots__ = ("_deadline", "_waits")
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
+        #: The tokens of those who wait, for `reset`.
+        self._waits: list[Token] = []
 
     @property
     def deadline(self) -> float:
@@ -37,33 +40,77 @@ class Sleep(Park):
         return now() >= self._deadline
 
     def reset(self, deadline: float) -> None:
-        """Give it another deadline, in seconds of `time.now()`, for the awaits to come."""
+        """Give it another deadline, in seconds of `time.now()`: for those who wait now, in
+        other tasks or branches, and for the awaits to come. Any thread may call it.
+
+        Raises:
+            ValueError: `deadline` is not a number (NaN).
+
+        Tokio: `Sleep::reset`.
+        """
+        if math.isnan(deadline):
+            raise ValueError("reset() needs a deadline in seconds, not NaN")
         self._deadline = deadline
+        # They look at the deadline, and wait again. Whoever is entered too late for the
+        # copy, which locks the list as append() does, sees the new one.
+        self._wake_all()
 
     def __await__(self) -> Generator[Any, None, None]:
         task = current_task()
-        if not isinstance(task, Task):
-            trio = running_trio()
-            left = self._deadline - now()
-            if trio is None:
-                yield from asyncio.sleep(left).__await__()
-            else:
-                yield from trio.sleep(max(left, 0)).__await__()
-        elif self._deadline > now():
-            del task  # a cancellation's traceback refers to this frame
-            yield self
-        else:
+        if not isinstance(task, Waiter):
+            yield from self._wait_outside()
+            return
+        if self._deadline <= now():
             if task._out_of_budget():
                 yield None
-            task._budget -= 1
+            task._budget -= 1  # type: ignore[misc]
+            return
+        del task  # a cancellation's traceback refers to this frame
+        while True:
+            yield self
+            self._forget_one()
+            if self._deadline <= now() + RESOLUTION:
+                return
+
+    def _wait_outside(self) -> Generator[Any, None, None]:
+        """In a task of asyncio or trio, whose own timers wake it."""
+        trio = running_trio()
+        while True:
+            left = max(self._deadline - now(), 0)
+            if trio is not None:
+                with trio.move_on_after(left):
+                    yield from self._wait()
+            else:
+                timer = asyncio.get_running_loop().call_later(left, self._wake_all)
+                try:
+                    yield from self._wait()
+                finally:
+                    timer.cancel()
+            self._forget_one()
+            if self._deadline <= now() + RESOLUTION:
+                return
 
     def _register(self, token: Token) -> bool:
+        while self._waits and self._forget_one():
+            pass  # those who were cancelled
+        self._waits.append(token)
         worker = here.worker
-        if worker is None:  # a branch of `join` or `select` in a task of plain asyncio
-            asyncio.get_running_loop().call_later(self._deadline - now(), wake, token)
-        else:
+        if worker is not None:
             worker.timers.push(self._deadline, token)
+        elif isinstance(current_task(), Task):  # a branch in a task of plain asyncio
+            asyncio.get_running_loop().call_later(self._deadline - now(), wake, token)
         return True
+
+    def _forget_one(self) -> bool:
+        try:
+            self._waits.remove(NO_TOKEN)  # one that is empty: lists compare by value
+        except ValueError:
+            return False
+        return True
+
+    def _wake_all(self) -> None:
+        for token in self._waits.copy():
+            wake(token)
 
 
 def sleep(seconds: float) -> Sleep:

@@ -3,6 +3,8 @@
 Tokio: `tokio::sync`, tokio-util's `sync`.
 """
 
+from . import broadcast, watch
+from .barrier import Barrier, BarrierWaitResult
 from .cancellation import CancellationToken, DropGuard
 from .errors import (
     AcquireError,
@@ -10,22 +12,32 @@ from .errors import (
     RecvError,
     SendError,
     SendTimeoutError,
+    SetError,
+    SetOnceError,
     TryAcquireError,
     TryLockError,
     TryRecvError,
     TrySendError,
 )
 from .mutex import Mutex, MutexGuard
+from .notify import Notified, Notify
+from .once_cell import OnceCell
 from .rwlock import RwLock, RwLockReadGuard, RwLockWriteGuard
 from .semaphore import Semaphore, SemaphorePermit
+from .set_once import SetOnce
 
 __all__ = [
     "AcquireError",
+    "Barrier",
+    "BarrierWaitResult",
     "CancellationToken",
     "DropGuard",
     "Lagged",
     "Mutex",
     "MutexGuard",
+    "Notified",
+    "Notify",
+    "OnceCell",
     "RecvError",
     "RwLock",
     "RwLockReadGuard",
@@ -34,8 +46,13 @@ __all__ = [
     "SemaphorePermit",
     "SendError",
     "SendTimeoutError",
+    "SetError",
+    "SetOnce",
+    "SetOnceError",
     "TryAcquireError",
     "TryLockError",
     "TryRecvError",
     "TrySendError",
+    "broadcast",
+    "watch",
 ]

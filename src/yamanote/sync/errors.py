@@ -136,3 +136,40 @@ class TryLockError(Exception):
 
     Tokio: `sync::TryLockError`.
     """
+
+
+class SetError(Exception):
+    """The OnceCell has a value, or is about to have one; `value` is what was to be set.
+
+    Tokio: `sync::SetError`.
+    """
+
+    def __init__(self, message: str, value: Any, initializing: bool) -> None:
+        super().__init__(message, value, initializing)
+        self.value = value
+        self._initializing = initializing
+
+    def is_already_init_err(self) -> bool:
+        """Whether there is a value."""
+        return not self._initializing
+
+    def is_initializing_err(self) -> bool:
+        """Whether somebody was about to make the value."""
+        return self._initializing
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class SetOnceError(Exception):
+    """The SetOnce has a value; `value` is what was to be set.
+
+    Tokio: `sync::SetOnceError`.
+    """
+
+    def __init__(self, message: str, value: Any) -> None:
+        super().__init__(message, value)
+        self.value = value
+
+    def __str__(self) -> str:
+        return str(self.args[0])

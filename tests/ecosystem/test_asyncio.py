@@ -234,6 +234,25 @@ def test_all_tasks(workers: int) -> None:
     assert [task.get_stack() for task in ended] == [[], []]
 
 
+@pytest.mark.parametrize("turn", [lambda: asyncio.sleep(0), yield_now], ids=["sleep", "yield_now"])
+def test_a_yield_lets_asyncios_tasks_run(native: Native, turn: Callable[[], Any]) -> None:
+    async def main() -> None:
+        seen: list[str] = []
+
+        async def child() -> None:
+            seen.append("child")
+
+        task = asyncio.create_task(child())
+        await turn()
+        assert seen == ["child"]
+        asyncio.get_running_loop().call_soon(seen.append, "callback")
+        await turn()
+        assert seen == ["child", "callback"]
+        await task
+
+    native(main())
+
+
 def test_gather(native: Native) -> None:
     async def fail() -> None:
         raise ValueError

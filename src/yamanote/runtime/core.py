@@ -381,7 +381,7 @@ class Core:
             )
         loop = worker.loop
         rank = worker.baton.rank
-        callbacks = loop.callbacks()
+        callbacks = len(loop.ready)
         worker.leave()
         outer, here.blocked_in = here.blocked_in, self
         try:

@@ -19,6 +19,7 @@ import selectors
 import sys
 import threading
 from asyncio import events, selector_events
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +88,10 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         self.poll_io = selector.poll_io
         self.worker = worker
         self._clock = worker.core.clock
+        #: asyncio's callbacks that wait.
+        self.ready: deque[Any] = self._ready  # type: ignore[attr-defined]
         #: Has a LoopTask run in its turn among the callbacks. On the loop's thread only.
-        self.queue_task: Callable[[LoopTask], None] = self._ready.append  # type: ignore[attr-defined]
+        self.queue_task: Callable[[LoopTask], None] = self.ready.append
         self.driven = False
         self._thread_hooks: Any = None
 
@@ -123,10 +126,6 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         """One turn: tasks, I/O, due timers, callbacks."""
         self._run_once()  # type: ignore[attr-defined]
 
-    def callbacks(self) -> int:
-        """How many asyncio callbacks wait."""
-        return len(self._ready)  # type: ignore[attr-defined]
-
     def refill(self, count: int) -> None:
         """Have at least `count` callbacks wait.
 
@@ -134,7 +133,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         that waited, which counted them and relies on finding as many; meanwhile another
         thread has run them.
         """
-        for _ in range(count - self.callbacks()):
+        for _ in range(count - len(self.ready)):
             super().call_soon(_nothing)
 
     def time(self) -> float:

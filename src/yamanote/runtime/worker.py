@@ -33,7 +33,7 @@ from .loop import WorkerLoop
 from .park import Park
 from .seat import Seat
 from .task import BUDGET, Task, is_busy_context
-from .timer import TimerHeap
+from .timer import RESOLUTION, TimerHeap
 
 if TYPE_CHECKING:
     from .core import Core
@@ -86,6 +86,8 @@ class Worker:
         self._busy_since = perf_counter()
 
         self.closed = False
+        #: Whether a batch of polls ends early, because callbacks of asyncio's wait.
+        self._cut_short = False
         self.push_next = self._push_lifo if config.flavor == "multi_thread" else self.queue.append
         self._event_interval = config.event_interval
         self._global_interval = config.global_queue_interval
@@ -173,7 +175,8 @@ class Worker:
     def _poll_some(self, stay: deque[Task[Any]]) -> int:
         polls = 0
         limit = self._event_interval
-        while polls < limit:
+        self._cut_short = False
+        while polls < limit and not self._cut_short:
             if self._until_global <= 0:
                 self._until_global = self._global_interval
                 self._take_injected(1)
@@ -190,6 +193,7 @@ class Worker:
         how many."""
         core = self.core
         loop = self.loop
+        callbacks = loop.ready
         lifo = self.lifo
         queue = self.queue
         source, other = stay, queue
@@ -240,6 +244,10 @@ class Worker:
                 # The one place that decides what a yielded value means.
                 if yielded is None:
                     turn_ends = 0  # a yield gives the others their turn
+                    if callbacks and not self._cut_short:
+                        # asyncio's tasks are others too: go round once, then let them run.
+                        self._cut_short = True
+                        limit = min(limit, polls + len(stay) + len(queue) + len(lifo))
                     if task._home is core:
                         queue.append(task)
                     elif task._home is self:
@@ -385,7 +393,7 @@ class Worker:
             or self.baton.wanted
             or self.seat.has_work()
             or (self.loop.driven and core.has_ended())
-            or self.loop.callbacks()
+            or self.loop.ready
         )
 
     def _skip_to(self, deadline: float) -> float | None:
@@ -394,6 +402,9 @@ class Worker:
         if deadline == math.inf or self.core.pool.busy():
             return None
         if not self._has_work():  # else a call has just ended, and woken a task before
+            if deadline + RESOLUTION == deadline:
+                # Years from now floats are coarse, and asyncio's timers fire after their time.
+                deadline = math.nextafter(deadline, math.inf)
             self._clock.advance_to(deadline)
         return 0
 

@@ -68,8 +68,10 @@ class BatchSemaphore(Section):
         return taken
 
     def _give(self, count: int) -> None:
-        """Put `count` permits back, or more than there were."""
-        self._lock.acquire()
+        """Put `count` permits back, or more than there were; never waits for the lock."""
+        if not self._lock.acquire(blocking=False):
+            self._give_soon(count)
+            return
         try:
             self._hand_out(count)
         finally:
@@ -78,7 +80,7 @@ class BatchSemaphore(Section):
             self._catch_up()
 
     def _give_soon(self, count: int) -> None:
-        """As `_give`, from a place that must not wait for the lock: `__del__`."""
+        """As `_give`, by whoever has the lock at the moment."""
         self._soon(lambda: self._hand_out(count))
 
     def _forget(self, count: int) -> int:

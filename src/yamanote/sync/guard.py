@@ -64,7 +64,7 @@ class Guard(Generic[T]):
     def __del__(self) -> None:
         count, self._count = self._count, 0
         if count:
-            self._lock._give_soon(count)
+            self._lock._give(count)
 
     def __repr__(self) -> str:
         if not self._count:

@@ -128,10 +128,7 @@ class Mutex(Guarded[T]):
                 self._hand_on()
 
     def _hand_on(self) -> None:
-        with self._lock:
-            self._hand_out(self._take_some(1))
-        if self._later:
-            self._catch_up()
+        self._soon(lambda: self._hand_out(self._take_some(1)))
 
     def _take_some(self, most: int) -> int:
         return int(self._try_take(most))

@@ -240,7 +240,7 @@ class SemaphorePermit:
     def __del__(self) -> None:
         permits, self._permits = self._permits, 0
         if permits:
-            self._semaphore._give_soon(permits)
+            self._semaphore._give(permits)
 
     def __repr__(self) -> str:
         return f"<SemaphorePermit of {self._permits}>"

@@ -82,7 +82,7 @@ class _Turn(Park):
         return self._wait()
 
     def _register(self, token: Token) -> bool:
-        asyncio.get_running_loop().call_later(0, wake, token)
+        asyncio.get_running_loop().call_soon(wake, token)
         return True
 
 

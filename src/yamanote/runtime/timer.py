@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
 import time
+from heapq import heapify, heappop, heappush
 
-from .park import Token, wake
+from .park import Token
 
 # A timer is due as soon as it is within the clock's resolution, as in asyncio.
 RESOLUTION = time.get_clock_info("monotonic").resolution
@@ -33,20 +33,22 @@ class TimerHeap:
         heap = self.heap
         if len(heap) >= self._clean_at:
             heap[:] = [entry for entry in heap if entry[2]]
-            heapq.heapify(heap)
+            heapify(heap)
             self._clean_at = max(64, 2 * len(heap))
-        heapq.heappush(heap, (deadline, next(self._order), token))
+        heappush(heap, (deadline, next(self._order), token))
 
-    def fire(self, now: float) -> None:
-        """Wake what is due."""
+    def due(self, now: float) -> list[Token]:
+        """Take out what is due, in its order."""
         heap = self.heap
         due = now + RESOLUTION
+        tokens = []
         while heap and heap[0][0] <= due:
-            wake(heapq.heappop(heap)[2])
+            tokens.append(heappop(heap)[2])
+        return tokens
 
     def next_deadline(self) -> float:
         """When the first timer is due; infinity when there is none."""
         heap = self.heap
         while heap and not heap[0][2]:
-            heapq.heappop(heap)
+            heappop(heap)
         return heap[0][0] if heap else math.inf

@@ -280,7 +280,7 @@ class Worker:
     def turn(self, timeout: float | None) -> Any:
         """What the loop does instead of waiting for I/O: returns the events of I/O."""
         if self.timers.heap:
-            self.timers.fire(self._clock.now())
+            self.fire_timers()
         if self.searching:
             # Woken to search. The tasks found are run below.
             self.core.idle.end_search(self, self._take_injected() or self._steal())
@@ -296,6 +296,25 @@ class Worker:
             self.run_tasks()
             return self.poll_io(0)
         return self._sleep(timeout)
+
+    def fire_timers(self) -> None:
+        """Wake those whose time has come, to be polled in this order."""
+        core = self.core
+        roam = 0
+        for token in self.timers.due(self._clock.now()):
+            # wake() written out, and past the LIFO slot.
+            if token:
+                try:
+                    waiter = token.pop()
+                except IndexError:
+                    continue
+                if waiter._home is core:
+                    self.queue.append(waiter)
+                    roam += 1
+                else:
+                    waiter._home.push(waiter)
+        if roam > 1 and core.idle.sleepers and not core.idle.searching:
+            core.idle.notify()
 
     def _take_injected(self, most: int | None = None) -> bool:
         """Move a fair share of the injection queue, or `most` tasks, to the own queue."""
@@ -463,6 +482,7 @@ class Worker:
         self.baton.close()
         self.loop.remove_reader(self._sleep_end)
         WorkerLoop.close(self.loop)
+        self.timers.heap.clear()
         self._sleep_end.close()
         self._wake_end.close()
 

@@ -68,7 +68,7 @@ async def advance(seconds: float) -> None:
     clock.advance_to(clock.now() + seconds)
     worker = here.worker
     if worker is not None:
-        worker.timers.fire(clock.now())
+        worker.fire_timers()
     await _Turn()
     await _Turn()  # the first wakes asyncio's tasks
 

@@ -68,7 +68,10 @@ class Sleep(Park):
         del task  # a cancellation's traceback refers to this frame
         while True:
             yield self
-            self._forget_one()
+            try:
+                self._waits.remove(NO_TOKEN)  # _forget_one()
+            except ValueError:
+                pass
             if self._deadline <= now() + RESOLUTION:
                 return
 
@@ -89,6 +92,20 @@ class Sleep(Park):
             self._forget_one()
             if self._deadline <= now() + RESOLUTION:
                 return
+
+    def _arm(self, waiter: Any) -> None:
+        worker = here.worker
+        waits = self._waits
+        if waits or worker is None:
+            super()._arm(waiter)
+            return
+        # What it does, in one call.
+        token = [waiter]
+        waiter._token = token
+        waits.append(token)
+        worker.timers.push(self._deadline, token)
+        if waiter._must_cancel:
+            wake(token)
 
     def _register(self, token: Token) -> bool:
         while self._waits and self._forget_one():
@@ -123,9 +140,10 @@ def sleep(seconds: float) -> Sleep:
 
     Cancel-safe. Tokio: `time::sleep`.
     """
-    if math.isnan(seconds):
+    deadline = now() + seconds
+    if deadline != deadline:
         raise ValueError("sleep() needs a number of seconds, not NaN")
-    return Sleep(now() + seconds)
+    return Sleep(deadline)
 
 
 def sleep_until(deadline: float) -> Sleep:

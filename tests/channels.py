@@ -1,88 +1,64 @@
-"""What the tests send between tasks and threads: small, and made of asyncio's parts.
-
-A task that receives is pinned to its worker, as by every await of asyncio.
-"""
+"""What the tests send between tasks and threads, both ends in one object."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
+
+from yamanote.sync import RecvError, mpsc, oneshot
 
 T = TypeVar("T")
 
 LIMIT = 60.0  # seconds that only a failure waits
 
-
-class Closed(Exception):
-    """There is no sender any more."""
+#: There is no sender any more.
+Closed = RecvError
 
 
 class Oneshot(Generic[T]):
     """One value, from anywhere to one task."""
 
     def __init__(self) -> None:
-        self._future: Future[T] = Future()
+        self._tx, self._rx = oneshot.channel[T]()
 
     def send(self, value: T) -> bool:
-        """Whether somebody may still receive it."""
+        """Whether it is the first."""
         try:
-            self._future.set_result(value)
-        except InvalidStateError:
+            self._tx.send(value)
+        except RuntimeError:
             return False
         return True
 
-    def close(self) -> bool:
+    def close(self) -> None:
         """What a sender does that is dropped."""
-        try:
-            self._future.set_exception(Closed())
-        except InvalidStateError:
-            return False
-        return True
+        self._tx.close()
 
     def is_sent(self) -> bool:
-        return self._future.done()
+        return not self._rx.is_empty() or self._rx.is_terminated()
 
     async def recv(self) -> T:
-        return await asyncio.wrap_future(self._future)
+        return await self._rx
 
     def blocking_recv(self) -> T:
-        return self._future.result(LIMIT)
+        return self._rx.blocking_recv(LIMIT)
 
 
 class Channel(Generic[T]):
     """Many values, from anywhere to one task."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._values: deque[T] = deque()
-        self._waiting: Oneshot[T] | None = None
-        self._closed = False
+        self._tx, self._rx = mpsc.unbounded_channel[T]()
 
     def send(self, value: T) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, None
-            if waiting is None or not waiting.send(value):
-                self._values.append(value)
+        self._tx.send(value)
 
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            waiting, self._waiting = self._waiting, None
-            if waiting is not None:
-                waiting.close()
+        self._tx.close()
 
     async def recv(self) -> T:
-        with self._lock:
-            if self._values:
-                return self._values.popleft()
-            if self._closed:
-                raise Closed
-            waiting = self._waiting = Oneshot[T]()
-        return await waiting.recv()
+        return await self._rx.recv()
 
 
 class Counter:

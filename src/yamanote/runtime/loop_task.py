@@ -29,7 +29,7 @@ from .compat import (
     unregister_task,
 )
 from .park import NO_TOKEN, Park, Token, Waiter, awaited, wake
-from .task import BUDGET, is_busy_context
+from .task import BUDGET, NO_WORKER, is_busy_context
 
 if TYPE_CHECKING:
     from .loop import WorkerLoop
@@ -58,8 +58,10 @@ class LoopTask(asyncio.Task[Any], Waiter):
         "_requeue",
         "_send",
         "_token",
+        "_value",
     )
 
+    _poller = NO_WORKER
     # As the loop's handle of its next step.
     _cancelled = False
     _callback = None

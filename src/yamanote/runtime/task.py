@@ -85,9 +85,13 @@ class Task(JoinHandle[T], Waiter):
     _home: Any
     _locals: dict[Any, Any] | None
     _must_cancel: bool
+    #: The worker whose poll loop polls it; see NO_WORKER.
+    _poller: Any
     _registry: set[Any]
     _send: Callable[[Any], Any] | None
     _token: Token
+    #: What it is woken with, see sync/mpsc/channel.py; set by itself before it parks.
+    _value: Any
 
     __slots__ = (
         "_aborted",
@@ -100,9 +104,11 @@ class Task(JoinHandle[T], Waiter):
         "_home",
         "_locals",
         "_must_cancel",
+        "_poller",
         "_registry",
         "_send",
         "_token",
+        "_value",
     )
 
     # The poll loop's side: each is called by the task's owner only.
@@ -445,6 +451,16 @@ class MainTask(Task[T]):
         return [(run_until_complete_callback, self._context)]
 
 
+class NoWorker:
+    """What `_poller` says of a task that no worker polls, but another task, or nobody yet."""
+
+    core = None
+    slot = (None,)
+
+
+NO_WORKER = NoWorker()
+
+
 def new_task(
     coro: Coroutine[Any, Any, Any],
     home: Any,
@@ -476,6 +492,7 @@ def new_task(
     task._registry = registry
     task._send = coro.send
     task._token = NO_TOKEN
+    task._poller = NO_WORKER
     return task
 
 

@@ -88,7 +88,12 @@ class Worker:
         self.closed = False
         #: Whether a batch of polls ends early, because callbacks of asyncio's wait.
         self._cut_short = False
-        self.push_next = self._push_lifo if config.flavor == "multi_thread" else self.queue.append
+        lifo = config.flavor == "multi_thread"
+        self.push_next = self._push_lifo if lifo else self.queue.append
+        #: For wakers in a hurry: as long as it is empty, a roaming task that is woken here
+        #: may be appended instead of pushed, and the one that runs has to suspend before
+        #: any other goes on. Never empty where others steal.
+        self.slot: list[Any] = self.lifo if lifo and config.worker_threads == 1 else [None]
         self._event_interval = config.event_interval
         self._global_interval = config.global_queue_interval
         self._until_global = config.global_queue_interval
@@ -197,33 +202,40 @@ class Worker:
         lifo = self.lifo
         queue = self.queue
         source, other = stay, queue
-        polls = lifo_polls = 0
+        polls = 0
+        lifo_left = _LIFO_LIMIT
         turn_ends = _SLICE
         task: Any = None
         current: Task[Any] | None = None
         yielded: Any = None
         while polls < limit:
             try:
-                if lifo and lifo_polls < _LIFO_LIMIT:
+                if lifo_left and lifo:
                     task = lifo.pop()
-                    lifo_polls += 1
+                    lifo_left -= 1
                 else:
-                    lifo_polls = 0
-                    if not source or polls >= turn_ends:
-                        if other:
-                            source, other = other, source
-                        elif lifo:
-                            continue
-                        elif not source:
-                            break
+                    lifo_left = _LIFO_LIMIT
+                    if source:
+                        if polls >= turn_ends:
+                            turn_ends = polls + _SLICE
+                            if other:
+                                source, other = other, source
+                        task = source.popleft()
+                    elif other:
+                        source, other = other, source
                         turn_ends = polls + _SLICE
-                    task = source.popleft()
+                        task = source.popleft()
+                    elif lifo:
+                        task = lifo.pop()
+                    else:
+                        break
             except IndexError:
                 continue  # stolen
             polls += 1
             if task is not current:
                 swap_current_task(loop, task)
                 current = task
+                task._poller = self
             task._budget = BUDGET
             try:
                 if task._must_cancel:

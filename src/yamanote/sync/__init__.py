@@ -3,7 +3,7 @@
 Tokio: `tokio::sync`, tokio-util's `sync`.
 """
 
-from . import broadcast, watch
+from . import broadcast, mpsc, oneshot, watch
 from .barrier import Barrier, BarrierWaitResult
 from .cancellation import CancellationToken, DropGuard
 from .errors import (
@@ -54,5 +54,7 @@ __all__ = [
     "TryRecvError",
     "TrySendError",
     "broadcast",
+    "mpsc",
+    "oneshot",
     "watch",
 ]

@@ -1,0 +1,30 @@
+"""What an await costs that is ready at once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Final
+
+from ..runtime.compat import current_task
+from ..runtime.task import Task
+
+
+def spend_budget() -> Generator[Any, None, None]:
+    """Yield, if the task has had its share; for `yield from` in an await that is ready at once."""
+    task = current_task()
+    if isinstance(task, Task):
+        if task._budget <= 0 and task._out_of_budget():
+            yield None
+        task._budget -= 1
+
+
+class Sent:
+    """The await of what has been sent already."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return spend_budget()
+
+
+SENT: Final = Sent()

@@ -1,0 +1,76 @@
+"""Queues from many senders to a receiver.
+
+    tx, rx = mpsc.channel(100)
+    spawn(produce(tx))
+    del tx  # else the loop would wait for what is sent by it
+    async for value in rx:
+        ...
+
+Tokio: `tokio::sync::mpsc`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TypeVar
+
+from .channel import Channel
+from .permit import OwnedPermit, Permit, Permits
+from .receiver import Receiver, UnboundedReceiver
+from .sender import Sender, WeakSender
+from .unbounded import UnboundedSender, WeakUnboundedSender
+
+__all__ = [
+    "OwnedPermit",
+    "Permit",
+    "Permits",
+    "Receiver",
+    "Sender",
+    "UnboundedReceiver",
+    "UnboundedSender",
+    "WeakSender",
+    "WeakUnboundedSender",
+    "channel",
+    "unbounded_channel",
+]
+
+T = TypeVar("T")
+
+
+class channel(tuple[Sender[T], Receiver[T]]):
+    """A channel for `capacity` values that wait to be received: `(sender, receiver)`.
+
+    Typed code says what is sent: `mpsc.channel[int](100)`.
+
+    Args:
+        capacity: how many values may wait; who sends more has to wait.
+
+    Raises:
+        ValueError: `capacity` is less than 1.
+
+    Tokio: `mpsc::channel`.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, capacity: int) -> tuple[Sender[T], Receiver[T]]:  # type: ignore[misc]
+        if capacity < 1:
+            raise ValueError(f"a channel has room for 1 value or more, not {capacity}")
+        shared = Channel(capacity)
+        return Sender(shared), Receiver(shared)
+
+
+class unbounded_channel(tuple[UnboundedSender[T], UnboundedReceiver[T]]):
+    """A channel without a limit to the values that wait: `(sender, receiver)`.
+
+    Typed code says what is sent: `mpsc.unbounded_channel[int]()`. If values come faster than
+    they are received memory runs out: prefer `channel`.
+
+    Tokio: `mpsc::unbounded_channel`.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls) -> tuple[UnboundedSender[T], UnboundedReceiver[T]]:  # type: ignore[misc]
+        shared = Channel(sys.maxsize)
+        return UnboundedSender(shared), UnboundedReceiver(shared)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import os
-import re
-import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -1258,31 +1254,3 @@ def test_a_loop_that_is_gone(multi_rt: Runtime) -> None:
     assert multi_rt.block_on(answer()) == 42
     waiting._log_destroy_pending = False  # type: ignore[attr-defined]
     waiting.get_coro().close()
-
-
-# The programs in docs/asyncio.md.
-
-PAGE = Path(__file__).parents[1] / "docs" / "asyncio.md"
-PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
-def test_programs_of_the_page(program: str, workers: int) -> None:
-    if "import trio" in program:
-        import_trio()
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(yamanote.__file__).parents[1]),
-            "YAMANOTE_WORKER_THREADS": str(workers),
-        },
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    # Beside each print stands what it prints.
-    expected = re.findall(r"\bprint\(.*\)  # (.*)$", program, re.MULTILINE)
-    assert done.stdout.splitlines() == expected
-    assert expected

@@ -32,6 +32,7 @@ from .compat import (
 from .here import here, running_trio
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
+from .interrupt import waking
 from .join import logger
 from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
@@ -496,7 +497,11 @@ class Core:
             if deadline is not None:  # a timer, to end the worker's sleep
                 nudge_at = self.clock.now() + max(deadline - time.monotonic(), 0)
                 first.timers.push(nudge_at, [Callback(first.unpark)])
-            if first.drive(seat, lambda: self._quiet() or self.interrupted or _passed(deadline)):
+            with waking(first):
+                ended = first.drive(
+                    seat, lambda: self._quiet() or self.interrupted or _passed(deadline)
+                )
+            if ended:
                 break
             seat.give_way()
         seat.present = False

@@ -7,6 +7,8 @@ import os
 import selectors
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -47,15 +49,14 @@ class Interrupts:
         """Let Ctrl-C cancel `main`, which is pinned to `worker`."""
         self._main, self._worker = main, worker
         if self._installed:
-            # The handler runs between two bytecodes. A signal that comes just before the
-            # worker sleeps has to wake it, so that there is a next bytecode.
-            self._outer_fd = signal.set_wakeup_fd(worker.wakeup_fd(), warn_on_full_buffer=False)
+            self._waking = waking(worker)
+            self._waking.__enter__()
 
     def unwatch(self) -> None:
         """Ctrl-C has nothing to cancel any more."""
         self._main = self._worker = None
         if self._installed:
-            signal.set_wakeup_fd(self._outer_fd)
+            self._waking.__exit__(None, None, None)
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
@@ -67,6 +68,23 @@ class Interrupts:
             self._core.interrupt()
         else:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def waking(worker: Worker) -> Iterator[None]:
+    """Have signals wake `worker`, if it is the main thread that drives it.
+
+    A handler runs between two bytecodes. A signal that comes just before the worker sleeps
+    has to wake it, so that there is a next bytecode.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    outer = signal.set_wakeup_fd(worker.wakeup_fd(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(outer)
 
 
 # The runtime's own code, that of `yamanote.sync` and asyncio's, and what they call of the

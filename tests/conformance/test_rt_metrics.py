@@ -42,8 +42,11 @@ def test_num_alive_tasks(make: Any) -> None:
         async def count() -> int:
             return rt.metrics().num_alive_tasks
 
+        async def main() -> int:
+            return await spawn(count())
+
         # It counts itself and the main task, which waits for it.
-        assert rt.block_on(rt.spawn(count())) == 2
+        assert rt.block_on(main()) == 2
         # A task has left before anyone hears of its end.
         assert rt.metrics().num_alive_tasks == 0
 

@@ -17,21 +17,24 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yamanote
+from yamanote.sync import Mutex
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A runtime, by the three things that the workloads need of it."""
+    """A runtime, by the few things that the workloads need of it."""
 
     name: str
     run: Callable[[Coroutine[Any, Any, float]], float]
     spawn: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
     yield_now: Callable[[], Awaitable[None]]
+    mutex: Callable[[], AbstractAsyncContextManager[Any]]
 
 
 async def nop() -> int:
@@ -69,6 +72,20 @@ async def fan_out(peer: Peer, width: int = 1_000, count: int = 10) -> float:
     return elapsed / (width * count)
 
 
+async def uncontended_mutex(peer: Peer, count: int = 50_000) -> float:
+    mutex = peer.mutex()
+
+    async def lock() -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            async with mutex:
+                pass
+        return (time.perf_counter() - began) / count
+
+    elapsed: float = await peer.spawn(lock())
+    return elapsed
+
+
 def trampoline(count: int = 50_000) -> float:
     """The limit for Python code: a deque of coroutines, each sent into its context."""
 
@@ -93,6 +110,7 @@ WORKLOADS: dict[str, Callable[[Peer], Coroutine[Any, Any, float]]] = {
     "yield": yields,
     "spawn and join, one by one": spawn_and_join,
     "fan-out of 1,000 and join, per task": fan_out,
+    "uncontended mutex, lock and unlock": uncontended_mutex,
 }
 
 
@@ -107,8 +125,9 @@ def peers() -> tuple[list[Peer], list[str]]:
             lambda coro: yamanote.run(coro, worker_threads=1),
             yamanote.spawn,
             yamanote.yield_now,
+            Mutex,
         ),
-        Peer("asyncio", asyncio.run, asyncio.create_task, _sleep_0),
+        Peer("asyncio", asyncio.run, asyncio.create_task, _sleep_0, asyncio.Lock),
     ]
     missing = []
     try:
@@ -116,7 +135,7 @@ def peers() -> tuple[list[Peer], list[str]]:
     except ImportError as error:
         missing.append(f"uvloop ({error})")
     else:
-        found.append(Peer("uvloop", uvloop.run, asyncio.create_task, _sleep_0))
+        found.append(Peer("uvloop", uvloop.run, asyncio.create_task, _sleep_0, asyncio.Lock))
     return found, missing
 
 

@@ -117,6 +117,42 @@ def test_a_cancellation_taken_back_does_not_end_the_wait(current: Runtime) -> No
     current.block_on(main())
 
 
+def test_who_is_passed_over_keeps_nothing(current: Runtime) -> None:
+    """Else two who both come back have a part each, and wait for the other's for ever."""
+
+    async def main() -> None:
+        semaphore = Semaphore(0)
+        tasks: list[Any] = []
+
+        async def take() -> None:
+            tasks.append(asyncio.current_task())
+            with await semaphore.acquire(2):
+                pass
+
+        first, second = spawn(take()), spawn(take())
+        await stays_pending(second)
+        semaphore.add_permits(1)  # to the first
+        tasks[0].cancel()
+        tasks[0].uncancel()
+        semaphore.add_permits(1)  # passes the first over, which has not run since
+        async with timeout(LIMIT):
+            await second
+            await first
+        assert semaphore.available_permits() == 2
+
+    current.block_on(main())
+
+
+def test_a_closed_semaphore_gives_not_even_none(rt: Runtime) -> None:
+    async def main() -> None:
+        semaphore = Semaphore(1)
+        semaphore.close()
+        with pytest.raises(AcquireError):
+            await semaphore.acquire(0)
+
+    rt.block_on(main())
+
+
 def test_close_ends_every_wait(rt: Runtime) -> None:
     async def main() -> None:
         semaphore = Semaphore(1)
@@ -320,6 +356,42 @@ def test_released_twice() -> None:
     assert permit.num_permits == 0
 
 
+def test_the_value_inside_a_block(rt: Runtime) -> None:
+    async def main() -> None:
+        mutex = Mutex(1)
+        async with mutex as first:
+            first.value += 1
+            assert first.value == 2
+            assert repr(first) == "<MutexScope of 2>"
+            with pytest.raises(RuntimeError, match=r"async with mutex\.lock\(\) as guard"):
+                first.release()
+        assert repr(first) == "<MutexScope ended>"
+        async with mutex as second:
+            assert second.value == 2
+            with pytest.raises(RuntimeError, match="has ended: lock again"):
+                first.value = 3  # not by the name of another's block
+        with mutex.try_lock() as guard, pytest.raises(RuntimeError, match="has ended"):
+            assert guard.value == second.value
+
+    rt.block_on(main())
+
+
+def test_a_block_left_twice(rt: Runtime) -> None:
+    async def main() -> None:
+        mutex = Mutex(0)
+        async with mutex as scope:
+            scope.value = 1
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="can be left once only"):
+                await mutex.__aexit__(None, None, None)
+        with mutex.try_lock(), pytest.raises(RuntimeError, match="no `async with` holds"):
+            await mutex.__aexit__(None, None, None)
+        with mutex.try_lock(), pytest.raises(TryLockError):
+            mutex.try_lock()
+
+    rt.block_on(main())
+
+
 def test_a_read_guard_cannot_write() -> None:
     guard: Any = RwLock(1).try_read()
     with pytest.raises(AttributeError):
@@ -334,6 +406,28 @@ def test_one_wait_in_two_places(rt: Runtime) -> None:
                 await locking.__aenter__()
 
     rt.block_on(main())
+
+
+def test_one_wait_in_two_places_at_once(current: Runtime) -> None:
+    async def main() -> None:
+        lock = RwLock(1)
+        locking = lock.read()
+        leave = Gate()
+
+        async def enter() -> None:
+            async with locking:
+                await leave.wait()
+
+        with await lock.write():
+            first, second = spawn(enter()), spawn(enter())
+            await stays_pending(second)
+        with pytest.raises(JoinError, match="in use"):
+            await second
+        leave.open()
+        await first
+        lock.try_write().release()
+
+    current.block_on(main())
 
 
 def test_impossible_numbers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 from collections.abc import Iterator
@@ -133,8 +134,10 @@ def test_semaphore(model_rt: Runtime, permits: int, steps: list[tuple[str, int]]
 def test_permits_are_conserved(
     model_rt: Runtime, switch_interval: float, seed: int, permits: int
 ) -> None:
-    """Tasks that are cancelled at any time, and threads, for the same permits."""
+    """Tasks that are cancelled at any time, some of them only for a moment, and threads, for
+    the same permits."""
     chance = random.Random(seed)
+    tasks: list[Any] = []
     semaphore = Semaphore(permits)
     inside: list[None] = []
 
@@ -147,6 +150,7 @@ def test_permits_are_conserved(
             inside.pop()
 
     async def use(count: int, turns: int) -> None:
+        tasks.append(asyncio.current_task())
         with await semaphore.acquire(count):
             enter(count)
             try:
@@ -170,6 +174,9 @@ def test_permits_are_conserved(
             for _ in range(chance.randint(0, 2)):
                 await yield_now()
             handle.abort()
+            for task in chance.sample(tasks, min(len(tasks), chance.randint(0, 5))):
+                task.cancel()
+                task.uncancel()
         for handle in handles:
             try:
                 await handle
@@ -202,8 +209,8 @@ def test_mutex_holds_one(model_rt: Runtime, switch_interval: float, seed: int) -
             for _ in range(turns):
                 await yield_now()
             guard.value = before + 1
-        async with done:
-            pass
+        async with done as scope:
+            assert scope.value >= 0
         if with_guard:
             with await done.lock() as guard:
                 guard.value += 1

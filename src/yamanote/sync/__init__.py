@@ -19,7 +19,7 @@ from .errors import (
     TryRecvError,
     TrySendError,
 )
-from .mutex import Mutex, MutexGuard
+from .mutex import Mutex, MutexGuard, MutexScope
 from .notify import Notified, Notify
 from .once_cell import OnceCell
 from .rwlock import RwLock, RwLockReadGuard, RwLockWriteGuard
@@ -35,6 +35,7 @@ __all__ = [
     "Lagged",
     "Mutex",
     "MutexGuard",
+    "MutexScope",
     "Notified",
     "Notify",
     "OnceCell",

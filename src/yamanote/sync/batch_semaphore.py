@@ -20,30 +20,22 @@ from collections import OrderedDict
 from collections.abc import Generator
 from typing import Any
 
-from ..runtime.compat import current_task
 from ..runtime.park import NO_TOKEN, Park, ThreadWaiter, Token, check_may_block
-from ..runtime.task import Task
+from .budget import spend_budget
 from .section import Section
 
-# An `async with` takes so many from the task's budget at once, when it is ready so often: to
+# An `async with` pays for so many at once from the task's budget, after it was ready so often: to
 # look for the task takes 25 to 150 ns, asyncio.Lock altogether 400.
 PAY_AFTER = 16
 
 
-def pay(count: int) -> Generator[Any, None, None]:
-    """Take `count` from the task's budget, and yield first if none is left."""
-    task = current_task()
-    if isinstance(task, Task):
-        if task._out_of_budget():
-            yield None
-        task._budget -= count
-    del task  # a cancellation's traceback refers to this frame
+CLOSED = "the semaphore is closed"
 
 
 class BatchSemaphore(Section):
     """Permits, handed out in the order in which they were asked for."""
 
-    __slots__ = ("_closed", "_free", "_line")
+    __slots__ = ("_closed", "_free", "_line", "_waited")
 
     def __init__(self, permits: int) -> None:
         super().__init__()
@@ -51,6 +43,8 @@ class BatchSemaphore(Section):
         self._closed = False
         # Ordered, and left at once from any place in it.
         self._line: OrderedDict[Place, None] = OrderedDict()
+        #: False only if there is no line; quicker to ask.
+        self._waited = False
 
     # Without `with`, which takes 170 ns for a lock: these 70.
 
@@ -73,7 +67,10 @@ class BatchSemaphore(Section):
             self._give_soon(count)
             return
         try:
-            self._hand_out(count)
+            if self._waited:
+                self._hand_out(count)
+            else:
+                self._put_back(count)
         finally:
             self._lock.release()
         if self._later:
@@ -126,7 +123,14 @@ class BatchSemaphore(Section):
                 if place.missing:
                     return
                 place.wake()
+            else:
+                # If its cancellation is taken back it joins the line again, at the end: what
+                # it kept, those before it there might wait for.
+                count += place.count - place.missing
+                place.missing = place.count
             del line[place]
+        if not line:
+            self._waited = False
         if count:
             self._put_back(count)
 
@@ -156,9 +160,12 @@ class Place(Park):
     def _register(self, token: Token) -> bool:
         of = self._of
         with of._lock:
-            waits = self.missing > 0 and not of._closed
+            # A cancellation may have won the token before it got here, and been taken back
+            # since: then the task is waiting here again, with another, which has to stay.
+            waits = bool(token) and self.missing > 0 and not of._closed
             if waits:
                 self.token = token
+                of._waited = True
                 of._line[self] = None
                 of._hand_out(of._take_some(self.missing))
         if of._later:
@@ -177,10 +184,16 @@ class Place(Park):
 
     def __await__(self) -> Generator[Any, None, bool]:
         # False when the semaphore is closed.
-        of = self._of
-        yield from pay(1)
-        if of._try_take(self.count):
+        yield from spend_budget()
+        if self._of._try_take(self.count):
             return True
+        return (yield from self.in_line())
+
+    def in_line(self) -> Generator[Any, None, bool]:
+        """The await of who has not got the permits at once."""
+        of = self._of
+        if of._closed:
+            return False
         # Once, unless a cancellation is taken back before the task has seen it.
         while self.missing and not of._closed:
             yield from self._wait()

@@ -9,13 +9,15 @@ from ..runtime.compat import current_task
 from ..runtime.task import Task
 
 
-def spend_budget() -> Generator[Any, None, None]:
-    """Yield, if the task has had its share; for `yield from` in an await that is ready at once."""
+def spend_budget(count: int = 1) -> Generator[Any, None, None]:
+    """Yield, if the task has had its share; for `yield from` in an await that is ready at once,
+    or has been so `count` times."""
     task = current_task()
     if isinstance(task, Task):
         if task._budget <= 0 and task._out_of_budget():
             yield None
-        task._budget -= 1
+        task._budget -= count
+    del task  # a cancellation's traceback refers to this frame
 
 
 class Sent:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
+from types import coroutine
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, final
 
-from .batch_semaphore import BatchSemaphore, Place
+from ..runtime.compat import running_task
+from ..runtime.park import Waiter
+from .batch_semaphore import CLOSED, BatchSemaphore, Place
+from .errors import AcquireError
 
 T = TypeVar("T")
 
@@ -18,6 +22,9 @@ class Guarded(BatchSemaphore, Generic[T]):
     def __init__(self, permits: int, value: T) -> None:
         super().__init__(permits)
         self._value = value
+
+
+G = TypeVar("G", bound="Guard[Any]")
 
 
 class Guard(Generic[T]):
@@ -44,8 +51,10 @@ class Guard(Generic[T]):
         Raises:
             RuntimeError: it has been released already.
         """
-        self._held()
-        count, self._count = self._count, 0
+        count = self._count
+        if not count:
+            self._held()
+        self._count = 0
         self._lock._give(count)
 
     def _held(self) -> Guarded[T]:
@@ -58,12 +67,15 @@ class Guard(Generic[T]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._count:
-            self.release()
+        count = self._count
+        if count:
+            self._count = 0
+            self._lock._give(count)
 
     def __del__(self) -> None:
-        count, self._count = self._count, 0
+        count = self._count
         if count:
+            self._count = 0
             self._lock._give(count)
 
     def __repr__(self) -> str:
@@ -72,41 +84,73 @@ class Guard(Generic[T]):
         return f"<{type(self).__name__} of {self._lock._value!r}>"
 
 
-G = TypeVar("G", bound=Guard[Any])
+class _Releasable(Protocol):
+    def release(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
-class Locking(Generic[G]):
-    """The wait for a lock: `await` gives the guard, `async with` holds it inside.
+R = TypeVar("R", bound=_Releasable)
+
+
+@final
+class Locking(Generic[R]):
+    """The wait for a lock or for permits: `await` gives the guard, `async with` holds it
+    inside.
 
     Each await, and each `async with`, locks once more.
     """
 
     __slots__ = ("_count", "_guard", "_kind", "_lock")
 
-    def __init__(self, lock: Guarded[Any], count: int, kind: Callable[..., G]) -> None:
+    def __init__(self, lock: BatchSemaphore, count: int, kind: Callable[[Any, int], R]) -> None:
         self._lock = lock
         self._count = count
         self._kind = kind
-        self._guard: G | None = None
+        self._guard: R | None = None
 
-    def __await__(self) -> Generator[Any, None, G]:
-        yield from Place(self._lock, self._count).__await__()
-        return self._kind(self._lock, self._count)
+    def __await__(self) -> Generator[Any, None, R]:
+        lock, count = self._lock, self._count
+        # pay(1), written out.
+        try:
+            current: Any = running_task()
+        except RuntimeError:
+            current = None
+        if isinstance(current, Waiter):
+            if current._budget <= 0 and current._out_of_budget():
+                yield None
+            current._budget -= 1  # type: ignore[misc]
+        del current  # a cancellation's traceback refers to this frame
+        if not lock._try_take(count) and not (yield from Place(lock, count).in_line()):
+            raise AcquireError(CLOSED)
+        return self._kind(lock, count)
 
-    async def __aenter__(self) -> G:
+    @coroutine
+    def __aenter__(self) -> Generator[Any, None, R]:
         if self._guard is not None:
-            raise RuntimeError("this is in use: call the lock's method again for each `async with`")
-        guard = self._guard = await self
+            self._refuse()
+        guard = yield from self.__await__()
+        if self._guard is not None:  # another has waited as well
+            guard.release()
+            self._refuse()
+        self._guard = guard
         return guard
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
         guard, self._guard = self._guard, None
-        assert guard is not None
+        if guard is None:
+            raise RuntimeError("this has been left already: `async with` leaves it by itself")
         guard.__exit__()
+
+    def _refuse(self) -> NoReturn:
+        raise RuntimeError("this is in use: call the method again for each `async with`")
 
 
 def lock_in_thread(
-    lock: Guarded[Any], count: int, kind: Callable[..., G], timeout: float | None, name: str
+    lock: Guarded[Any],
+    count: int,
+    kind: Callable[[Any, int], G],
+    timeout: float | None,
+    name: str,
 ) -> G:
     """What the `blocking_…` method `name` does."""
     instead = f"await {name.removeprefix('blocking_')}()"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Generator
 from types import coroutine
 from typing import Any, final
 
-from .batch_semaphore import PAY_AFTER, BatchSemaphore, Place, pay
+from .batch_semaphore import CLOSED, PAY_AFTER, BatchSemaphore, Place
+from .budget import spend_budget
 from .errors import AcquireError, TryAcquireError
-
-_CLOSED = "the semaphore is closed"
+from .guard import Locking
 
 
 @final
@@ -34,20 +34,21 @@ class Semaphore(BatchSemaphore):
     Thread-safe. Tokio: `sync::Semaphore`.
     """
 
-    __slots__ = ("_unpaid",)
+    __slots__ = ("_until_paid",)
 
     def __init__(self, permits: int) -> None:
         if permits < 0:
             raise ValueError(f"a semaphore has 0 permits or more, not {permits}")
         super().__init__(permits)
-        self._unpaid = 0
+        self._until_paid = PAY_AFTER
 
     def available_permits(self) -> int:
         """How many permits are free."""
         return self._free
 
-    def acquire(self, permits: int = 1) -> Awaitable[SemaphorePermit]:
-        """Wait for `permits` permits: an awaitable of the SemaphorePermit that holds them.
+    def acquire(self, permits: int = 1) -> Locking[SemaphorePermit]:
+        """Wait for `permits` permits: `await` it for the SemaphorePermit that holds them, or
+        use it with `async with`.
 
         Raises:
             AcquireError: from the await: the semaphore is closed.
@@ -56,7 +57,7 @@ class Semaphore(BatchSemaphore):
         Cancel-safe, but who is cancelled loses the place in the line. Tokio:
         `Semaphore::acquire`, `acquire_many`, `acquire_owned`.
         """
-        return _Acquire(self, _number(permits))
+        return Locking(self, _number(permits), SemaphorePermit)
 
     def try_acquire(self, permits: int = 1) -> SemaphorePermit:
         """The permit for `permits` at once, passing nobody by.
@@ -70,7 +71,7 @@ class Semaphore(BatchSemaphore):
         if self._try_take(_number(permits)):
             return SemaphorePermit(self, permits)
         if self._closed:
-            raise TryAcquireError(_CLOSED, closed=True)
+            raise TryAcquireError(CLOSED, closed=True)
         raise TryAcquireError(f"fewer than {permits} permits are free", closed=False)
 
     def blocking_acquire(
@@ -93,7 +94,7 @@ class Semaphore(BatchSemaphore):
         if taken is None:
             raise TimeoutError(f"no {permits} permits within {timeout} s")
         if not taken:
-            raise AcquireError(_CLOSED)
+            raise AcquireError(CLOSED)
         return SemaphorePermit(self, permits)
 
     def add_permits(self, permits: int) -> None:
@@ -129,15 +130,40 @@ class Semaphore(BatchSemaphore):
 
     @coroutine
     def __aenter__(self) -> Generator[Any, None, None]:
-        self._unpaid += 1
-        if self._unpaid >= PAY_AFTER:
-            yield from pay(self._unpaid)
-            self._unpaid = 0
-        if not self._try_take(1):
-            yield from _take(self, 1)
+        left = self._until_paid
+        if left:
+            self._until_paid = left - 1
+        else:
+            yield from spend_budget(PAY_AFTER)
+            self._until_paid = PAY_AFTER - 1
+        # _try_take(1), written out.
+        lock = self._lock
+        lock.acquire()
+        try:
+            taken = self._free > 0 and not self._closed
+            if taken:
+                self._free -= 1
+        finally:
+            lock.release()
+        if self._later:
+            self._catch_up()
+        if not taken and not (yield from Place(self, 1).in_line()):
+            raise AcquireError(CLOSED)
 
-    async def __aexit__(self, *_: object) -> None:
-        self._give(1)
+    # Parameters by name: `*_` would make a tuple.
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        # _give(1), written out.
+        lock = self._lock
+        lock.acquire()
+        try:
+            if self._waited:
+                self._hand_out(1)
+            else:
+                self._free += 1
+        finally:
+            lock.release()
+        if self._later:
+            self._catch_up()
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed() else f"{self.available_permits()} free"
@@ -148,26 +174,6 @@ def _number(permits: int) -> int:
     if permits < 0:
         raise ValueError(f"the number of permits must be 0 or more, not {permits}")
     return permits
-
-
-def _take(semaphore: Semaphore, permits: int) -> Generator[Any, None, None]:
-    if not (yield from Place(semaphore, permits).__await__()):
-        raise AcquireError(_CLOSED)
-
-
-@final
-class _Acquire:
-    """The wait for permits; each await of it is one more."""
-
-    __slots__ = ("_permits", "_semaphore")
-
-    def __init__(self, semaphore: Semaphore, permits: int) -> None:
-        self._semaphore = semaphore
-        self._permits = permits
-
-    def __await__(self) -> Generator[Any, None, SemaphorePermit]:
-        yield from _take(self._semaphore, self._permits)
-        return SemaphorePermit(self._semaphore, self._permits)
 
 
 @final
@@ -194,8 +200,9 @@ class SemaphorePermit:
 
     def release(self) -> None:
         """Give the permits back. A second time does nothing."""
-        permits, self._permits = self._permits, 0
+        permits = self._permits
         if permits:
+            self._permits = 0
             self._semaphore._give(permits)
 
     def forget(self) -> None:
@@ -238,8 +245,9 @@ class SemaphorePermit:
         self.release()
 
     def __del__(self) -> None:
-        permits, self._permits = self._permits, 0
+        permits = self._permits
         if permits:
+            self._permits = 0
             self._semaphore._give(permits)
 
     def __repr__(self) -> str:

@@ -35,6 +35,7 @@ class Peer:
     spawn: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
     yield_now: Callable[[], Awaitable[None]]
     mutex: Callable[[], AbstractAsyncContextManager[Any]]
+    sleep: Callable[[float], Awaitable[Any]]
 
 
 async def nop() -> int:
@@ -86,6 +87,16 @@ async def uncontended_mutex(peer: Peer, count: int = 50_000) -> float:
     return elapsed
 
 
+async def sleeps(peer: Peer, width: int = 10_000) -> float:
+    async def nap() -> None:
+        await peer.sleep(0.001)
+
+    began = time.perf_counter()
+    for task in [peer.spawn(nap()) for _ in range(width)]:
+        await task
+    return (time.perf_counter() - began) / width
+
+
 def trampoline(count: int = 50_000) -> float:
     """The limit for Python code: a deque of coroutines, each sent into its context."""
 
@@ -111,11 +122,15 @@ WORKLOADS: dict[str, Callable[[Peer], Coroutine[Any, Any, float]]] = {
     "spawn and join, one by one": spawn_and_join,
     "fan-out of 1,000 and join, per task": fan_out,
     "uncontended mutex, lock and unlock": uncontended_mutex,
+    "10,000 sleeps of 1 ms at once, per task": sleeps,
 }
 
 
 def _sleep_0() -> Awaitable[None]:
     return asyncio.sleep(0)
+
+
+ASYNCIO: tuple[Any, ...] = (asyncio.create_task, _sleep_0, asyncio.Lock, asyncio.sleep)
 
 
 def peers() -> tuple[list[Peer], list[str]]:
@@ -126,8 +141,9 @@ def peers() -> tuple[list[Peer], list[str]]:
             yamanote.spawn,
             yamanote.yield_now,
             Mutex,
+            yamanote.time.sleep,
         ),
-        Peer("asyncio", asyncio.run, asyncio.create_task, _sleep_0, asyncio.Lock),
+        Peer("asyncio", asyncio.run, *ASYNCIO),
     ]
     missing = []
     try:
@@ -135,7 +151,7 @@ def peers() -> tuple[list[Peer], list[str]]:
     except ImportError as error:
         missing.append(f"uvloop ({error})")
     else:
-        found.append(Peer("uvloop", uvloop.run, asyncio.create_task, _sleep_0, asyncio.Lock))
+        found.append(Peer("uvloop", uvloop.run, *ASYNCIO))
     return found, missing
 
 

@@ -110,7 +110,7 @@ class Locking(Generic[R]):
 
     def __await__(self) -> Generator[Any, None, R]:
         lock, count = self._lock, self._count
-        # pay(1), written out.
+        # spend_budget(), written out.
         try:
             current: Any = running_task()
         except RuntimeError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Generator
+from time import monotonic
 from typing import Any, final
 
-from ..runtime.compat import current_task
+from ..runtime.compat import current_task, running_task
 from ..runtime.here import here, running_trio
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
 from ..runtime.task import Task
@@ -56,7 +57,10 @@ class Sleep(Park):
         self._wake_all()
 
     def __await__(self) -> Generator[Any, None, None]:
-        task = current_task()
+        try:
+            task = running_task()
+        except RuntimeError:
+            task = None
         if not isinstance(task, Waiter):
             yield from self._wait_outside()
             return
@@ -140,7 +144,8 @@ def sleep(seconds: float) -> Sleep:
 
     Cancel-safe. Tokio: `time::sleep`.
     """
-    deadline = now() + seconds
+    core = here.core  # now(), without the call
+    deadline = (monotonic() if core is None else core.clock.now()) + seconds
     if deadline != deadline:
         raise ValueError("sleep() needs a number of seconds, not NaN")
     return Sleep(deadline)

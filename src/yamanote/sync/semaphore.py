@@ -152,9 +152,12 @@ class Semaphore(BatchSemaphore):
 
     # Parameters by name: `*_` would make a tuple.
     async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
-        # _give(1), written out.
+        # _give(1), written out. It must not wait: the collector may close a coroutine that is
+        # inside, in the midst of anything.
         lock = self._lock
-        lock.acquire()
+        if not lock.acquire(False):
+            self._give_soon(1)
+            return
         try:
             if self._waited:
                 self._hand_out(1)

@@ -52,6 +52,8 @@ class BatchSemaphore(Section):
         """Take `count` permits, if they are free and it is not closed."""
         self._lock.acquire()
         try:
+            if self._later:
+                self._run_later()
             taken = self._free >= count and not self._closed
             if taken:
                 self._free -= count
@@ -83,6 +85,7 @@ class BatchSemaphore(Section):
     def _forget(self, count: int) -> int:
         """Take away up to `count` free permits for good; returns how many there were."""
         with self._lock:
+            self._run_later()
             taken = min(count, self._free)
             self._free -= taken
         if self._later:

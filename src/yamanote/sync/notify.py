@@ -229,7 +229,8 @@ class _Place(Park):
     def _register(self, token: Token) -> bool:
         notify = self.notify
         with notify._lock:
-            waits = not self.take()
+            # An empty one is stale: see Place._register in batch_semaphore.py.
+            waits = bool(token) and not self.take()
             if waits:
                 self.token = token
                 notify._line[self] = None

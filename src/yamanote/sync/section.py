@@ -13,6 +13,8 @@ So whoever has held the lock looks at `_later` when it has let go of it:
     if self._later:
         self._catch_up()
 
+Who wants to see what has been given back before looks at it when it has taken the lock, too.
+
 `_soon` appends and then tries the lock, the other releases and then looks: each of the four
 locks something, so one of the two sees the other.
 """
@@ -40,7 +42,11 @@ class Section:
     def _catch_up(self) -> None:
         while self._later and self._lock.acquire(blocking=False):
             try:
-                while self._later:
-                    self._later.pop(0)()
+                self._run_later()
             finally:
                 self._lock.release()
+
+    def _run_later(self) -> None:
+        """Take the steps that wait; with the lock held."""
+        while self._later:
+            self._later.pop(0)()

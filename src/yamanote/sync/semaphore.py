@@ -44,6 +44,9 @@ class Semaphore(BatchSemaphore):
 
     def available_permits(self) -> int:
         """How many permits are free."""
+        if self._later:
+            with self._lock:
+                self._run_later()
         return self._free
 
     def acquire(self, permits: int = 1) -> Locking[SemaphorePermit]:
@@ -140,6 +143,8 @@ class Semaphore(BatchSemaphore):
         lock = self._lock
         lock.acquire()
         try:
+            if self._later:
+                self._run_later()
             taken = self._free > 0 and not self._closed
             if taken:
                 self._free -= 1

@@ -321,7 +321,8 @@ class Place(Park):
     def _register(self, token: Token) -> bool:
         channel = self.channel
         with channel._lock:
-            waits = not channel.closed and self.missing > 0
+            # An empty one is stale: see Place._register in batch_semaphore.py.
+            waits = bool(token) and not channel.closed and self.missing > 0
             if waits:
                 self.token = token
                 channel.limit = NONE

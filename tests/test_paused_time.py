@@ -18,6 +18,7 @@ from tests.gates import Gate, settled
 from yamanote import Runtime, join, spawn, spawn_blocking, yield_now
 from yamanote.time import (
     DelayQueue,
+    Instant,
     advance,
     interval,
     now,
@@ -244,6 +245,20 @@ def test_reset_to_later_while_awaited(paused: Runtime) -> None:
         sleeping.reset(began + 10)
         for waiter in waiters:
             assert await waiter == 10
+
+    paused.block_on(main())
+
+
+def test_instant(paused: Runtime) -> None:
+    async def main() -> None:
+        began = Instant.now()
+        assert began == now()
+        assert began.elapsed() == 0
+        await sleep_until(began + 2)
+        assert began.elapsed() == 2
+        assert Instant.now().duration_since(began) == 2
+        assert began.duration_since(now()) == 0
+        assert Instant(now() + 1).elapsed() == 0
 
     paused.block_on(main())
 

@@ -4,7 +4,7 @@ Tokio: `tokio::time`.
 """
 
 from .delay_queue import DelayKey, DelayQueue, Expired
-from .instant import now
+from .instant import Instant, now
 from .interval import Interval, MissedTickBehavior, interval, interval_at
 from .pause import advance, pause, resume
 from .sleep import Sleep, sleep, sleep_until
@@ -15,6 +15,7 @@ __all__ = [
     "DelayQueue",
     "Elapsed",
     "Expired",
+    "Instant",
     "Interval",
     "MissedTickBehavior",
     "Sleep",

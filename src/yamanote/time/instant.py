@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import final
 
 from ..runtime.here import here
 
@@ -15,3 +16,35 @@ def now() -> float:
     """
     core = here.core
     return time.monotonic() if core is None else core.clock.now()
+
+
+@final
+class Instant(float):
+    """A moment on the clock of `now()`: a float, in seconds, with the methods of Tokio's.
+
+        began = Instant.now()
+        ...
+        print(began.elapsed())
+
+    A plain float from `now()` does wherever an instant is asked for.
+
+    Tokio: `time::Instant`.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def now(cls) -> Instant:
+        """This moment. Tokio: `Instant::now`."""
+        return cls(now())
+
+    def elapsed(self) -> float:
+        """The seconds since this moment; 0 if it is yet to come. Tokio: `Instant::elapsed`."""
+        return max(now() - self, 0.0)
+
+    def duration_since(self, earlier: float) -> float:
+        """The seconds from `earlier` to this moment; 0 if it is the earlier of the two.
+
+        Tokio: `Instant::duration_since`.
+        """
+        return max(self - earlier, 0.0)

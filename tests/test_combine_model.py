@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,8 @@ from hypothesis import strategies as st
 from tests.channels import LIMIT
 from tests.gates import Gate, forever, until
 from yamanote import JoinError, Runtime, join, select, spawn, try_join, yield_now
+
+pytestmark = pytest.mark.usefixtures("switch_interval")
 
 
 class Fault(Exception):
@@ -138,13 +139,6 @@ def failure(number: int, end: str) -> Any:
     return ("fails", number) if end == "fails" else ("cancelled", None)
 
 
-@pytest.fixture
-def model_rt(workers: int, switch_interval: float) -> Iterator[Runtime]:
-    runtime = Runtime(flavor="multi_thread", worker_threads=workers)
-    yield runtime
-    runtime.shutdown_timeout(10)
-
-
 def run(rt: Runtime, group: list[Plan], order: list[int], main: Any) -> None:
     """Carry out `main(world)` as a task that any worker may take."""
     world = World(group, order)
@@ -159,7 +153,7 @@ orders = st.permutations(range(6))
 
 
 @given(group=groups, order=orders, biased=st.booleans())
-def test_join_models(model_rt: Runtime, group: list[Plan], order: list[int], biased: bool) -> None:
+def test_join_models(multi_rt: Runtime, group: list[Plan], order: list[int], biased: bool) -> None:
     """All end by themselves; the results in order, or the first failure."""
     for plan in group:
         if plan.ends == "never":
@@ -172,12 +166,12 @@ def test_join_models(model_rt: Runtime, group: list[Plan], order: list[int], bia
         assert len(world.ends()) == len(group)
         assert result == (failure(*failed[0]) if failed else tuple(range(len(group))))
 
-    run(model_rt, group, [number for number in order if number < len(group)], main)
+    run(multi_rt, group, [number for number in order if number < len(group)], main)
 
 
 @given(group=groups, order=orders, biased=st.booleans())
 def test_try_join_models(
-    model_rt: Runtime, group: list[Plan], order: list[int], biased: bool
+    multi_rt: Runtime, group: list[Plan], order: list[int], biased: bool
 ) -> None:
     """The results in order, or the first failure, at which the others are stopped."""
     if all(plan.ends in ("returns", "never") for plan in group):
@@ -193,12 +187,12 @@ def test_try_join_models(
             # Nobody ends by himself after the first failure.
             assert world.ends()[-1] == failed[0]
 
-    run(model_rt, group, [number for number in order if number < len(group)], main)
+    run(multi_rt, group, [number for number in order if number < len(group)], main)
 
 
 @given(group=groups, order=orders, biased=st.booleans())
 def test_select_models(
-    model_rt: Runtime, group: list[Plan], order: list[int], biased: bool
+    multi_rt: Runtime, group: list[Plan], order: list[int], biased: bool
 ) -> None:
     """The first to end wins, and is the only one that ends by itself."""
     if all(plan.ends == "never" for plan in group):
@@ -213,11 +207,11 @@ def test_select_models(
             # Of those with the fewest turns the first.
             assert number == min(range(len(group)), key=lambda n: group[n].yields)
 
-    run(model_rt, group, [number for number in order if number < len(group)], main)
+    run(multi_rt, group, [number for number in order if number < len(group)], main)
 
 
 @given(group=groups, combine=st.sampled_from([join, try_join, select]))
-def test_cancelled_caller_models(model_rt: Runtime, group: list[Plan], combine: Any) -> None:
+def test_cancelled_caller_models(multi_rt: Runtime, group: list[Plan], combine: Any) -> None:
     """Cancelling the caller stops every branch, once."""
     for plan in group:
         plan.ends = "never"
@@ -232,7 +226,7 @@ def test_cancelled_caller_models(model_rt: Runtime, group: list[Plan], combine: 
         assert ended.value.is_cancelled()
         assert [branch.cancellations for branch in world.branches] == [1] * len(group)
 
-    run(model_rt, group, [], main)
+    run(multi_rt, group, [], main)
 
 
 @given(
@@ -242,7 +236,7 @@ def test_cancelled_caller_models(model_rt: Runtime, group: list[Plan], combine: 
     turns=st.integers(0, 6),
 )
 def test_cancelled_at_any_time_models(
-    model_rt: Runtime, group: list[Plan], order: list[int], combine: Any, turns: int
+    multi_rt: Runtime, group: list[Plan], order: list[int], combine: Any, turns: int
 ) -> None:
     """Wherever the cancellation meets the call, it ends, and its branches before it."""
 
@@ -270,4 +264,4 @@ def test_cancelled_at_any_time_models(
         else:
             assert result == tuple(range(len(group)))
 
-    run(model_rt, group, [number for number in order if number < len(group)], main)
+    run(multi_rt, group, [number for number in order if number < len(group)], main)

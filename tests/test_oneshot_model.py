@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,13 +14,6 @@ from yamanote import JoinError, Runtime, spawn, yield_now
 from yamanote.sync import RecvError, SendError, TryRecvError, oneshot
 
 LIMIT = 30.0  # seconds, which only a failure takes
-
-
-@pytest.fixture(scope="module", params=[1, 4])
-def model_rt(request: pytest.FixtureRequest) -> Iterator[Runtime]:
-    """One runtime for all the examples of a test."""
-    with Runtime(worker_threads=request.param) as rt:
-        yield rt
 
 
 steps = st.lists(st.sampled_from(["send", "close tx", "close rx", "try_recv"]), max_size=6)
@@ -67,7 +59,7 @@ def test_in_steps(steps: list[str]) -> None:
     drops=st.booleans(),
 )
 def test_received_once_or_returned(
-    model_rt: Runtime,
+    multi_rt: Runtime,
     switch_interval: float,
     seed: int,
     cancelled: int,
@@ -118,6 +110,6 @@ def test_received_once_or_returned(
 
     thread = threading.Thread(target=send)
     thread.start()
-    received = model_rt.spawn(main()).join(LIMIT)
+    received = multi_rt.spawn(main()).join(LIMIT)
     thread.join()
     assert received + returned == ([] if drops else ["value"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ from yamanote import JoinError, JoinHandle, Runtime, spawn, yield_now
 from yamanote.sync import Mutex, RwLock, Semaphore
 
 LIMIT = 30.0  # seconds, which only a failure takes
-
-
-@pytest.fixture(scope="module", params=[1, 4])
-def model_rt(request: pytest.FixtureRequest) -> Iterator[Runtime]:
-    """One runtime for all the examples of a test."""
-    with Runtime(worker_threads=request.param) as rt:
-        yield rt
 
 
 class Line:
@@ -95,7 +87,7 @@ steps = st.lists(
 
 
 @given(permits=st.integers(0, 5), steps=steps)
-def test_semaphore(model_rt: Runtime, permits: int, steps: list[tuple[str, int]]) -> None:
+def test_semaphore(multi_rt: Runtime, permits: int, steps: list[tuple[str, int]]) -> None:
     async def main() -> None:
         semaphore, line = Semaphore(permits), Line(permits)
         askers: dict[int, Asker] = {}
@@ -127,12 +119,12 @@ def test_semaphore(model_rt: Runtime, permits: int, steps: list[tuple[str, int]]
         total = permits + sum(n for step, n in steps if step == "add")
         assert semaphore.available_permits() == total
 
-    model_rt.spawn(main()).join(LIMIT)
+    multi_rt.spawn(main()).join(LIMIT)
 
 
 @given(seed=st.integers(0, 2**32), permits=st.integers(1, 4))
 def test_permits_are_conserved(
-    model_rt: Runtime, switch_interval: float, seed: int, permits: int
+    multi_rt: Runtime, switch_interval: float, seed: int, permits: int
 ) -> None:
     """Tasks that are cancelled at any time, some of them only for a moment, and threads, for
     the same permits."""
@@ -190,7 +182,7 @@ def test_permits_are_conserved(
     ]
     for thread in threads:
         thread.start()
-    model_rt.spawn(main()).join(LIMIT)
+    multi_rt.spawn(main()).join(LIMIT)
     for thread in threads:
         thread.join()
     assert not inside
@@ -198,7 +190,7 @@ def test_permits_are_conserved(
 
 
 @given(seed=st.integers(0, 2**32))
-def test_mutex_holds_one(model_rt: Runtime, switch_interval: float, seed: int) -> None:
+def test_mutex_holds_one(multi_rt: Runtime, switch_interval: float, seed: int) -> None:
     chance = random.Random(seed)
     mutex = Mutex(0)
     done = Mutex(0)
@@ -239,7 +231,7 @@ def test_mutex_holds_one(model_rt: Runtime, switch_interval: float, seed: int) -
 
     thread = threading.Thread(target=add_in_thread)
     thread.start()
-    ended, added = model_rt.spawn(main()).join(LIMIT)
+    ended, added = multi_rt.spawn(main()).join(LIMIT)
     thread.join()
     assert not mutex.locked()
     assert not done.locked()
@@ -251,7 +243,7 @@ def test_mutex_holds_one(model_rt: Runtime, switch_interval: float, seed: int) -
 
 @given(seed=st.integers(0, 2**32), readers=st.integers(1, 3))
 def test_rwlock_keeps_writers_alone(
-    model_rt: Runtime, switch_interval: float, seed: int, readers: int
+    multi_rt: Runtime, switch_interval: float, seed: int, readers: int
 ) -> None:
     chance = random.Random(seed)
     lock = RwLock(0, max_readers=readers)
@@ -306,5 +298,5 @@ def test_rwlock_keeps_writers_alone(
                 if error.is_panic():
                     raise
 
-    model_rt.spawn(main()).join(LIMIT)
+    multi_rt.spawn(main()).join(LIMIT)
     lock.try_write().release()

@@ -1,9 +1,12 @@
 """Queues from many senders to a receiver.
 
+    async def produce(tx):
+        with tx:
+            await tx.send(42)
+
     tx, rx = mpsc.channel(100)
     spawn(produce(tx))
-    del tx  # else the loop would wait for what is sent by it
-    async for value in rx:
+    async for value in rx:  # until the last sender is closed
         ...
 
 Tokio: `tokio::sync::mpsc`.

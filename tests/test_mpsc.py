@@ -885,3 +885,21 @@ def test_recv_on_a_closed_channel_is_ready(rt: Runtime, channel: Channel) -> Non
         assert await poll(rx.recv_many(2)) == []
 
     rt.block_on(main())
+
+
+def test_a_sender_that_is_dropped_elsewhere_closes(multi_rt: Runtime) -> None:
+    """Its last reference goes on other threads, while the one that made it sleeps."""
+
+    async def produce(tx: mpsc.Sender[int]) -> None:
+        for number in range(5):
+            await tx.send(number)
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel[int](2)
+        spawn(produce(tx.clone()))
+        spawn_blocking(tx.blocking_send, 100)
+        del tx
+        return sorted([number async for number in rx])
+
+    for _ in range(20):
+        assert multi_rt.spawn(main()).join(LIMIT) == [0, 1, 2, 3, 4, 100]

@@ -12,6 +12,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .here import here
+from .idle import FREE_THREADED, TIDY_AFTER
 from .join import JoinHandle
 from .park import lock_timeout
 
@@ -214,6 +215,10 @@ class BlockingPool:
                 if self._closed:
                     return None
                 self._idle.append(turn)
+            if FREE_THREADED:
+                if turn.acquire(timeout=min(self._keep_alive, TIDY_AFTER)):
+                    continue
+                self._core.tidy()
             if turn.acquire(timeout=lock_timeout(self._keep_alive)):
                 continue
             with self._lock:

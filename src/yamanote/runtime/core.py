@@ -144,6 +144,17 @@ class Core:
         if idle.sleepers and not idle.searching:
             idle.notify()
 
+    def tidy(self) -> None:
+        """Wake the workers that sleep, for a moment.
+
+        On a free-threaded build an object belongs to the thread that made it. If another one
+        drops the last reference it is collected when its owner next runs Python code: never,
+        if that sleeps until, say, the channel is closed whose last sender it is. So a thread
+        that has run code and then had nothing to do for `TIDY_AFTER` calls this.
+        """
+        for worker in self.workers:
+            worker.unpark()
+
     def has_stealable(self, thief: Worker) -> bool:
         """Whether another worker has a task that may be stolen."""
         return any(worker.queue or worker.lifo for worker in self.workers if worker is not thief)

@@ -29,6 +29,7 @@ from .baton import Baton
 from .compat import clear_current_task, swap_current_task
 from .here import here
 from .hooks import call_hook
+from .idle import FREE_THREADED, TIDY_AFTER
 from .loop import WorkerLoop
 from .park import Park
 from .seat import Seat
@@ -79,6 +80,8 @@ class Worker:
         self.callers = 0
 
         self.polls = 0
+        #: How many of them others have been woken for, by `_sleep_tidily`.
+        self._tidied = 0
         self.spawned = 0
         self.steals = 0
         self.parks = 0
@@ -402,7 +405,10 @@ class Worker:
         began = perf_counter()
         self._busy += began - self._busy_since
         try:
-            events = self.poll_io(timeout)
+            if FREE_THREADED and self.polls != self._tidied:
+                events = self._sleep_tidily(timeout)
+            else:
+                events = self.poll_io(timeout)
         finally:
             self._busy_since = perf_counter()
             try:
@@ -413,6 +419,18 @@ class Worker:
         if parked and core.on_unpark is not None:
             call_hook(core.on_unpark)
         return events
+
+    def _sleep_tidily(self, timeout: float | None) -> Any:
+        """As poll_io, but see that what was dropped here is collected: see Core.tidy."""
+        first = TIDY_AFTER if timeout is None else min(timeout, TIDY_AFTER)
+        events = self.poll_io(first)
+        if events or first == timeout or not self._sleeping:
+            return events
+        self._tidied = self.polls
+        for worker in self.core.workers:
+            if worker is not self:
+                worker.unpark()
+        return self.poll_io(None if timeout is None else timeout - first)
 
     def _has_work(self) -> bool:
         core = self.core

@@ -169,7 +169,7 @@ def test_pubsub_between_spawned_tasks(spawned: Native, server: servers.Redis) ->
                 return [(await anext(pubsub.listen()))["data"] for _ in range(20)]
 
         async def publisher() -> None:
-            async with aioredis.Redis.from_url(server.url) as client:
+            async with aioredis.Redis.from_url(server.url, socket_timeout=LIMIT) as client:
                 for n in range(20):
                     await client.publish("news", n)
 
@@ -228,7 +228,7 @@ def test_abort_of_spawned_task(spawned: Native, server: servers.Redis) -> None:
         async with connect(server) as control:
 
             async def victim() -> None:
-                async with aioredis.Redis.from_url(server.url) as client:
+                async with aioredis.Redis.from_url(server.url, socket_timeout=LIMIT) as client:
                     try:
                         await client.blpop("empty")
                     except asyncio.CancelledError:
@@ -287,7 +287,7 @@ def test_client_for_each_spawned_task(server: servers.Redis) -> None:
 
     async def body(number: int) -> tuple[int, list[int]]:
         barrier.wait(LIMIT)  # it blocks the worker, so the other tasks are on others
-        async with aioredis.Redis.from_url(server.url) as client:
+        async with aioredis.Redis.from_url(server.url, socket_timeout=LIMIT) as client:
             key = f"of-{number}"
             await client.delete(key)
             return threading.get_ident(), [await client.incrby(key, number) for _ in range(20)]

@@ -46,3 +46,7 @@ class Clock:
     def advance_to(self, instant: float) -> None:
         """Move the paused clock forward."""
         self._stands_at = max(self._stands_at, instant)
+
+
+#: That of who has no runtime.
+SYSTEM_CLOCK = Clock(paused=False)

@@ -60,6 +60,7 @@ class Waiter:
     _budget: int
     _future: Any
     _out_of_budget: Any
+    _poller: Any
 
 
 class Park:

@@ -454,6 +454,7 @@ class MainTask(Task[T]):
 class NoWorker:
     """What `_poller` says of a task that no worker polls, but another task, or nobody yet."""
 
+    clock = None
     core = None
     slot = (None,)
 

@@ -34,7 +34,7 @@ from .loop import WorkerLoop
 from .park import Park
 from .seat import Seat
 from .task import BUDGET, Task, is_busy_context
-from .timer import RESOLUTION, TimerHeap
+from .timer import RESOLUTION, Timers
 
 if TYPE_CHECKING:
     from .core import Core
@@ -73,7 +73,8 @@ class Worker:
         self.pinned: deque[Task[Any]] = deque()
         #: The live tasks that were spawned here: keeps them from being collected.
         self.tasks: set[Any] = set()
-        self.timers = TimerHeap()
+        self.timers = Timers()
+        self._timer_line, self._timer_heap = self.timers.line, self.timers.heap
         self.baton = Baton(self.unpark)
         self.seat = Seat()
         self.searching = False
@@ -100,7 +101,7 @@ class Worker:
         self._event_interval = config.event_interval
         self._global_interval = config.global_queue_interval
         self._until_global = config.global_queue_interval
-        self._clock = core.clock
+        self.clock = core.clock
         self.random = random.Random(None if config.seed is None else config.seed + index)
         #: Holds an element while the driver sleeps; who pops it must wake the driver.
         self._sleeping: list[None] = []
@@ -288,13 +289,13 @@ class Worker:
     def _poll_later(self, task: Task[Any]) -> None:
         """Another thread runs in the task's context, which the two were given to share."""
         token = task._token = [task]
-        self.timers.push(self._clock.now() + 0.001, token)
+        self.timers.push(self.clock.now() + 0.001, token)
 
     # Without work.
 
     def turn(self, timeout: float | None) -> Any:
         """What the loop does instead of waiting for I/O: returns the events of I/O."""
-        if self.timers.heap:
+        if self._timer_line or self._timer_heap:
             self.fire_timers()
         if self.searching:
             # Woken to search. The tasks found are run below.
@@ -316,7 +317,7 @@ class Worker:
         """Wake those whose time has come, to be polled in this order."""
         core = self.core
         roam = 0
-        for token in self.timers.due(self._clock.now()):
+        for token in self.timers.due(self.clock.now()):
             # wake() written out, and past the LIFO slot.
             if token:
                 try:
@@ -381,7 +382,7 @@ class Worker:
 
     def _sleep(self, timeout: float | None) -> Any:
         """Wait for I/O, a timer or a wake-up, at the most `timeout` seconds."""
-        now = self._clock.now()
+        now = self.clock.now()
         deadline = math.inf if timeout is None else now + timeout
         deadline = min(deadline, self.timers.next_deadline())
         timeout = None if deadline == math.inf else min(max(deadline - now, 0), _LONGEST_SLEEP)
@@ -393,7 +394,7 @@ class Worker:
         # Announced; now look at everything once more, see idle.py.
         if self._has_work() or (last_searcher and core.has_stealable(self)):
             timeout = 0
-        elif self._clock.paused:
+        elif self.clock.paused:
             timeout = self._skip_to(deadline)
         parked = timeout != 0
         if parked:
@@ -454,7 +455,7 @@ class Worker:
             if deadline + RESOLUTION == deadline:
                 # Years from now floats are coarse, and asyncio's timers fire after their time.
                 deadline = math.nextafter(deadline, math.inf)
-            self._clock.advance_to(deadline)
+            self.clock.advance_to(deadline)
         return 0
 
     # Being driven.
@@ -512,7 +513,7 @@ class Worker:
         self.baton.close()
         self.loop.remove_reader(self._sleep_end)
         WorkerLoop.close(self.loop)
-        self.timers.heap.clear()
+        self.timers.clear()
         self._sleep_end.close()
         self._wake_end.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 import threading
 from typing import Generic, TypeVar, final
@@ -59,14 +58,18 @@ class DelayQueue(Generic[T]):
     Thread-safe. Tokio: tokio-util's `time::DelayQueue`.
     """
 
-    __slots__ = ("_entries", "_heap", "_lock", "_order", "_sleep")
+    __slots__ = ("_entries", "_entry", "_heap", "_lock", "_sleep")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: the garbage collector may come at any time, and find something whose
+        # __del__ takes its entry out of the queue. So after a call nothing is as it was seen
+        # before, and each method leaves the queue tidy.
+        self._lock = threading.RLock()
         self._entries: dict[DelayKey, tuple[float, int, T]] = {}
         # Of an entry that was removed or reset, the old place stays until it comes up.
         self._heap: list[tuple[float, int, DelayKey]] = []
-        self._order = itertools.count()
+        #: The number of the last place.
+        self._entry = 0
         #: Until the first deadline: what all wait for.
         self._sleep = Sleep(math.inf)
 
@@ -155,10 +158,9 @@ class DelayQueue(Generic[T]):
         Tokio: `DelayQueue::clear`.
         """
         with self._lock:
-            dropped = self._entries, self._heap
-            self._entries, self._heap = {}, []
+            dropped, self._entries = self._entries, {}
             self._tidy()
-        del dropped  # not with the lock held: what is dropped may use the queue
+        del dropped  # not with the lock held: it may be much
 
     async def next(self) -> Expired[T] | None:
         """Wait for the next value to come out; None when the queue is empty, or is emptied.
@@ -167,23 +169,24 @@ class DelayQueue(Generic[T]):
         """
         while True:
             with self._lock:
+                instant = now() + RESOLUTION
                 if not self._heap:
                     return None
-                deadline, _, key = self._heap[0]
-                due = deadline <= now() + RESOLUTION
-                if due:
-                    entry = self._entries.pop(key)
-                    heapq.heappop(self._heap)
+                place = self._heap[0]
+                entry = None
+                if place[0] <= instant and self._counts(place):
+                    entry = self._entries.pop(place[2], None)
                     self._tidy()
-            if due:
-                return Expired(key, entry[2], deadline)
+            if entry is not None:
+                return Expired(place[2], entry[2], entry[0])
             await self._sleep
 
     def _enter(self, key: DelayKey, deadline: float, value: T | None, new: bool) -> None:
         if math.isnan(deadline):
             raise ValueError("a DelayQueue needs a number of seconds, not NaN")
         with self._lock:
-            order = next(self._order)
+            self._entry += 1
+            order = self._entry
             if new:
                 self._entries[key] = deadline, order, value  # type: ignore[assignment]
             else:
@@ -194,15 +197,21 @@ class DelayQueue(Generic[T]):
     def _tidy(self) -> None:
         """With the lock held: have a place that counts at the head of the heap, not too many
         that don't, and those who wait do so until the first deadline of now."""
-        heap, entries = self._heap, self._entries
-        while heap and not self._counts(heap[0]):
-            heapq.heappop(heap)
-        if len(heap) > 2 * len(entries) + 64:
-            heap[:] = [place for place in heap if self._counts(place)]
-            heapq.heapify(heap)
-        deadline = heap[0][0] if heap else -math.inf
-        if self._sleep.deadline != deadline:
-            self._sleep.reset(deadline)
+        heap = self._heap
+        if len(heap) > 2 * len(self._entries) + 64:
+            last = self._entry
+            places = [place for place in heap.copy() if self._counts(place)]
+            heapq.heapify(places)
+            if self._entry == last:
+                heap[:] = places
+        while heap:
+            place = heap[0]
+            if self._counts(place):
+                break
+            if heap and heap[0] is place:
+                heapq.heappop(heap)
+        while self._sleep.deadline != (first := heap[0][0] if heap else -math.inf):
+            self._sleep.reset(first)
 
     def _counts(self, place: tuple[float, int, DelayKey]) -> bool:
         entry = self._entries.get(place[2])

@@ -6,7 +6,7 @@ import enum
 from typing import final
 
 from .instant import now
-from .sleep import Sleep
+from .sleep import sleep_until
 
 
 class MissedTickBehavior(enum.Enum):
@@ -33,10 +33,12 @@ class Interval:
 
     __slots__ = ("_next", "_period", "missed_tick_behavior")
 
+    _next: float
+
     def __init__(self, start: float, period: float) -> None:
         if not period > 0:
             raise ValueError(f"an interval's period must be more than 0 seconds, not {period!r}")
-        self._next = start
+        self.reset_at(start)
         self._period = period
         self.missed_tick_behavior = MissedTickBehavior.BURST
 
@@ -54,7 +56,7 @@ class Interval:
         Cancel-safe: a tick that is not waited for to the end is not used up.
         """
         due = self._next
-        await Sleep(due)
+        await sleep_until(due)
         late = now() - due
         if late <= 0.005 or self.missed_tick_behavior is MissedTickBehavior.BURST:
             # Tokio's tolerance: what is 5 ms late has not been missed.
@@ -74,11 +76,21 @@ class Interval:
         self._next = now()
 
     def reset_after(self, seconds: float) -> None:
-        """Let the next tick come in `seconds`."""
-        self._next = now() + seconds
+        """Let the next tick come in `seconds`.
+
+        Raises:
+            ValueError: `seconds` is not a number (NaN).
+        """
+        self.reset_at(now() + seconds)
 
     def reset_at(self, deadline: float) -> None:
-        """Let the next tick come at `deadline`, in seconds of `time.now()`."""
+        """Let the next tick come at `deadline`, in seconds of `time.now()`.
+
+        Raises:
+            ValueError: `deadline` is not a number (NaN).
+        """
+        if deadline != deadline:
+            raise ValueError("an interval needs a number of seconds, not NaN")
         self._next = deadline
 
     def __aiter__(self) -> Interval:
@@ -104,7 +116,7 @@ def interval_at(start: float, period: float) -> Interval:
     `time.now()`.
 
     Raises:
-        ValueError: `period` is 0 or less.
+        ValueError: `period` is 0 or less, or one of them not a number (NaN).
 
     Tokio: `time::interval_at`.
     """

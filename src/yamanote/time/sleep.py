@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Generator
-from time import monotonic
 from typing import Any, final
 
+from ..runtime.clock import SYSTEM_CLOCK
 from ..runtime.compat import current_task, running_task
 from ..runtime.here import here, running_trio
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
 from ..runtime.task import Task
-from ..runtime.timer import RESOLUTION
+from ..runtime.timer import RESOLUTION, Timers
 from .instant import now
 
 
@@ -24,12 +25,18 @@ class Sleep(Park):
     Tokio: `time::Sleep`.
     """
 
-    __slots__ = ("_deadline", "_waits")
+    # The first who waits on the worker where the Sleep was made is entered in `_token`, which
+    # that worker's driver alone writes; all others in `_others`, under the lock. Most sleeps
+    # are for one task: a list for each of them is a fifteenth of a spawn, a sleep and a join.
+    __slots__ = ("_deadline", "_others", "_timers", "_token")
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, _timers: Timers | None = None) -> None:
+        if deadline != deadline:
+            raise ValueError("a Sleep needs a number of seconds, not NaN")
         self._deadline = deadline
-        #: The tokens of those who wait, for `reset`.
-        self._waits: list[Token] = []
+        self._timers = _timers
+        self._token = NO_TOKEN
+        self._others: list[Token] | None = None
 
     @property
     def deadline(self) -> float:
@@ -52,8 +59,8 @@ class Sleep(Park):
         if math.isnan(deadline):
             raise ValueError("reset() needs a deadline in seconds, not NaN")
         self._deadline = deadline
-        # They look at the deadline, and wait again. Whoever is entered too late for the
-        # copy, which locks the list as append() does, sees the new one.
+        # They look at the deadline, and wait again. Whoever is entered too late to be found,
+        # for which both sides lock something, sees the new one.
         self._wake_all()
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -64,7 +71,11 @@ class Sleep(Park):
         if not isinstance(task, Waiter):
             yield from self._wait_outside()
             return
-        if self._deadline <= now():
+        clock = task._poller.clock
+        if clock is None:
+            core = here.core
+            clock = SYSTEM_CLOCK if core is None else core.clock
+        if self._deadline <= clock.now():
             if task._out_of_budget():
                 yield None
             task._budget -= 1  # type: ignore[misc]
@@ -72,49 +83,50 @@ class Sleep(Park):
         del task  # a cancellation's traceback refers to this frame
         while True:
             yield self
-            try:
-                self._waits.remove(NO_TOKEN)  # _forget_one()
-            except ValueError:
-                pass
-            if self._deadline <= now() + RESOLUTION:
+            if self._deadline <= clock.now() + RESOLUTION:
                 return
 
     def _wait_outside(self) -> Generator[Any, None, None]:
         """In a task of asyncio or trio, whose own timers wake it."""
         trio = running_trio()
         while True:
-            left = max(self._deadline - now(), 0)
+            deadline = self._deadline
+            left = max(deadline - now(), 0)
+            waiting = _WaitUntil(self, deadline)
             if trio is not None:
                 with trio.move_on_after(left):
-                    yield from self._wait()
+                    yield from waiting._wait()
             else:
                 timer = asyncio.get_running_loop().call_later(left, self._wake_all)
                 try:
-                    yield from self._wait()
+                    yield from waiting._wait()
                 finally:
                     timer.cancel()
-            self._forget_one()
             if self._deadline <= now() + RESOLUTION:
                 return
 
     def _arm(self, waiter: Any) -> None:
         worker = here.worker
-        waits = self._waits
-        if waits or worker is None:
+        timers = self._timers
+        if worker is None or timers is not worker.timers or self._token:
             super()._arm(waiter)
             return
-        # What it does, in one call.
         token = [waiter]
-        waiter._token = token
-        waits.append(token)
-        worker.timers.push(self._deadline, token)
-        if waiter._must_cancel:
+        waiter._token = self._token = token
+        deadline = self._deadline
+        timers.push(deadline, token)
+        if waiter._must_cancel or deadline != self._deadline:
             wake(token)
 
     def _register(self, token: Token) -> bool:
-        while self._waits and self._forget_one():
-            pass  # those who were cancelled
-        self._waits.append(token)
+        fresh: list[Token] = []
+        with _lock:
+            others = self._others
+            if others is None:
+                others = self._others = fresh
+            while NO_TOKEN in others:  # those who wait no more: lists compare by value
+                others.remove(NO_TOKEN)
+            others.append(token)
         worker = here.worker
         if worker is not None:
             worker.timers.push(self._deadline, token)
@@ -122,16 +134,30 @@ class Sleep(Park):
             asyncio.get_running_loop().call_later(self._deadline - now(), wake, token)
         return True
 
-    def _forget_one(self) -> bool:
-        try:
-            self._waits.remove(NO_TOKEN)  # one that is empty: lists compare by value
-        except ValueError:
-            return False
-        return True
-
     def _wake_all(self) -> None:
-        for token in self._waits.copy():
+        with _lock:
+            others = None if self._others is None else self._others.copy()
+        wake(self._token)
+        for token in others or ():
             wake(token)
+
+
+@final
+class _WaitUntil(Park):
+    """Waits for a Sleep, if its deadline is still the one that a timer was set for."""
+
+    __slots__ = ("_deadline", "_sleep")
+
+    def __init__(self, sleep: Sleep, deadline: float) -> None:
+        self._sleep = sleep
+        self._deadline = deadline
+
+    def _register(self, token: Token) -> bool:
+        return self._sleep._register(token) and self._sleep._deadline == self._deadline
+
+
+# Re-entrant: the garbage collector may find something that resets a Sleep.
+_lock = threading.RLock()
 
 
 def sleep(seconds: float) -> Sleep:
@@ -144,11 +170,10 @@ def sleep(seconds: float) -> Sleep:
 
     Cancel-safe. Tokio: `time::sleep`.
     """
-    core = here.core  # now(), without the call
-    deadline = (monotonic() if core is None else core.clock.now()) + seconds
-    if deadline != deadline:
-        raise ValueError("sleep() needs a number of seconds, not NaN")
-    return Sleep(deadline)
+    worker = here.worker
+    if worker is None:
+        return Sleep(now() + seconds)
+    return Sleep(worker.clock.now() + seconds, worker.timers)
 
 
 def sleep_until(deadline: float) -> Sleep:
@@ -159,6 +184,5 @@ def sleep_until(deadline: float) -> Sleep:
 
     Cancel-safe. Tokio: `time::sleep_until`.
     """
-    if math.isnan(deadline):
-        raise ValueError("sleep_until() needs a deadline in seconds, not NaN")
-    return Sleep(deadline)
+    worker = here.worker
+    return Sleep(deadline, None if worker is None else worker.timers)

@@ -48,6 +48,8 @@ class Timeout(Waiter):
     _must_cancel = False
 
     def __init__(self, deadline: float | None) -> None:
+        if deadline != deadline:
+            raise ValueError("a timeout needs a number of seconds, not NaN; None for no limit")
         #: When, in seconds of `time.now()`; None for never.
         self.deadline = deadline
         #: Whether the deadline has passed before the end.
@@ -159,6 +161,7 @@ def timeout(seconds: float | None, coro: Any = None) -> Any:
 
     Raises:
         Elapsed: from the await or the end of the `async with`.
+        ValueError: `seconds` is not a number (NaN).
 
     Tokio: `time::timeout`.
     """

@@ -1,5 +1,6 @@
 """Yamanote: Tokio's task system for Python."""
 
+from . import net as net
 from . import runtime as runtime
 from . import sync as sync
 from . import task as task

@@ -144,6 +144,18 @@ class Core:
         if idle.sleepers and not idle.searching:
             idle.notify()
 
+    def any_worker(self) -> Worker:
+        """A worker for what comes from outside and needs one.
+
+        Raises:
+            RuntimeError: the runtime has been shut down.
+        """
+        if self.closing:
+            raise RuntimeError("this Yamanote runtime has been shut down")
+        if not self._started:
+            self._start()
+        return self.workers[0]
+
     def tidy(self) -> None:
         """Wake the workers that sleep, for a moment.
 

@@ -13,9 +13,6 @@ is pinned to it, while a use from another thread is an error, not a race.
 from __future__ import annotations
 
 import asyncio
-import os
-import select
-import selectors
 import sys
 import threading
 from asyncio import events, selector_events
@@ -26,35 +23,10 @@ from typing import TYPE_CHECKING, Any
 from .compat import all_tasks, current_task, unregister_task
 from .here import here
 from .loop_task import LoopTask
+from .selector import make_selector
 
 if TYPE_CHECKING:
     from .worker import Worker
-
-
-class _Selector(selectors.DefaultSelector):
-    """asyncio's usual selector, with the scheduler where it would wait."""
-
-    turn: Callable[[float | None], Any]
-
-    def __init__(self) -> None:
-        super().__init__()
-        # epoll itself: to hear that nothing is ready takes 0.4 µs of the 2 µs that
-        # select(0) takes, and a busy worker asks after every 61 polls.
-        epoll = getattr(select, "epoll", None)
-        self._probe = None if epoll is None else epoll.fromfd(os.dup(self.fileno()))
-
-    def close(self) -> None:
-        if self._probe is not None:
-            self._probe.close()
-        super().close()
-
-    def poll_io(self, timeout: float | None) -> Any:
-        if timeout == 0 and self._probe is not None and not self._probe.poll(0, 1):
-            return ()
-        return super().select(timeout)
-
-    def select(self, timeout: float | None = None) -> Any:
-        return self.turn(timeout)
 
 
 def _nothing() -> None:
@@ -81,11 +53,12 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     """The event loop of one worker."""
 
     def __init__(self, worker: Worker) -> None:
-        selector = _Selector()
+        selector = make_selector()
         super().__init__(selector)
         # Set now: creating the loop has not waited for anything.
         selector.turn = worker.turn
-        self.poll_io = selector.poll_io
+        selector.wake = worker.wake_all
+        self.selector = selector
         self.worker = worker
         self._clock = worker.core.clock
         #: asyncio's callbacks that wait.

@@ -31,7 +31,7 @@ from .here import here
 from .hooks import call_hook
 from .idle import FREE_THREADED, TIDY_AFTER
 from .loop import WorkerLoop
-from .park import Park
+from .park import Park, Token
 from .seat import Seat
 from .task import BUDGET, Task, is_busy_context
 from .timer import RESOLUTION, Timers
@@ -110,7 +110,8 @@ class Worker:
         self._sleep_end.setblocking(False)
 
         self.loop = make_loop(self)
-        self.poll_io = self.loop.poll_io
+        self.selector = self.loop.selector
+        self.poll_io = self.selector.poll_io
         self.loop.add_reader(self._sleep_end, self._sleep_end.recv, 4096)
 
     # Runnable tasks arrive.
@@ -315,22 +316,35 @@ class Worker:
 
     def fire_timers(self) -> None:
         """Wake those whose time has come, to be polled in this order."""
+        self.wake_all(self.timers.due(self.clock.now()))
+
+    def wake_all(self, tokens: list[Token]) -> None:
+        """wake() for each, but past the LIFO slot. Only for the worker's own driver."""
         core = self.core
         roam = 0
-        for token in self.timers.due(self.clock.now()):
-            # wake() written out, and past the LIFO slot.
+        for token in tokens:
             if token:
                 try:
                     waiter = token.pop()
                 except IndexError:
                     continue
-                if waiter._home is core:
+                home = waiter._home
+                if home is core:
                     self.queue.append(waiter)
                     roam += 1
+                elif home is self:
+                    self.pinned.append(waiter)
                 else:
-                    waiter._home.push(waiter)
-        if roam > 1 and core.idle.sleepers and not core.idle.searching:
-            core.idle.notify()
+                    home.push(waiter)
+        # While it is about to sleep it is a sleeper itself, see _sleep.
+        if roam > 1 and not self._sleeping:
+            self._share()
+
+    def _share(self) -> None:
+        """There is more to do than this worker can at once."""
+        idle = self.core.idle
+        if idle.sleepers and not idle.searching:
+            idle.notify()
 
     def _take_injected(self, most: int | None = None) -> bool:
         """Move a fair share of the injection queue, or `most` tasks, to the own queue."""
@@ -417,6 +431,8 @@ class Worker:
             except IndexError:
                 pass  # the byte that woke us is read by the loop
             core.idle.awake(self)
+        if len(self.queue) > 1:
+            self._share()
         if parked and core.on_unpark is not None:
             call_hook(core.on_unpark)
         return events
@@ -425,7 +441,7 @@ class Worker:
         """As poll_io, but see that what was dropped here is collected: see Core.tidy."""
         first = TIDY_AFTER if timeout is None else min(timeout, TIDY_AFTER)
         events = self.poll_io(first)
-        if events or first == timeout or not self._sleeping:
+        if events or first == timeout or not self._sleeping or self._has_work():
             return events
         self._tidied = self.polls
         for worker in self.core.workers:
@@ -511,6 +527,7 @@ class Worker:
         """End: nobody will drive this worker again. With the baton held."""
         self.closed = True
         self.baton.close()
+        self.selector.release()
         self.loop.remove_reader(self._sleep_end)
         WorkerLoop.close(self.loop)
         self.timers.clear()

@@ -20,6 +20,17 @@ def spend_budget(count: int = 1) -> Generator[Any, None, None]:
     del task  # a cancellation's traceback refers to this frame
 
 
+def out_of_budget() -> bool:
+    """Take a share of the task's budget; whether there was none, and it has to yield."""
+    task = current_task()
+    if not isinstance(task, Task):
+        return False
+    if task._budget <= 0 and task._out_of_budget():
+        return True
+    task._budget -= 1
+    return False
+
+
 class Sent:
     """The await of what has been sent already."""
 

@@ -1,0 +1,43 @@
+"""Native sockets, which any task on any worker may use, and streams of bytes.
+
+Tokio: `tokio::net`, and `tokio::io`.
+"""
+
+from .address import Address, SocketAddress, lookup_host
+from .buffered import BufReader, BufWriter
+from .copy import copy, copy_bidirectional
+from .split import OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf
+from .stream import AsyncRead, AsyncWrite, Lines
+from .tcp_listener import TcpListener
+from .tcp_socket import TcpSocket
+from .tcp_stream import TcpStream
+from .udp import UdpSocket
+from .unix_datagram import UnixDatagram
+from .unix_listener import UnixListener
+from .unix_stream import UCred, UnixStream
+
+__all__ = [
+    "Address",
+    "AsyncRead",
+    "AsyncWrite",
+    "BufReader",
+    "BufWriter",
+    "Lines",
+    "OwnedReadHalf",
+    "OwnedWriteHalf",
+    "ReadHalf",
+    "ReuniteError",
+    "SocketAddress",
+    "TcpListener",
+    "TcpSocket",
+    "TcpStream",
+    "UCred",
+    "UdpSocket",
+    "UnixDatagram",
+    "UnixListener",
+    "UnixStream",
+    "WriteHalf",
+    "copy",
+    "copy_bidirectional",
+    "lookup_host",
+]

@@ -1,0 +1,198 @@
+"""A connection: what TCP's and Unix's have in common."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from ..sync.budget import out_of_budget
+from ..task import yield_now
+from .base import NativeSocket, socket_error
+from .split import OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, into_split
+from .stream import CHUNK, AsyncRead, AsyncWrite, BytesLike
+
+# The system takes no more buffers at once (IOV_MAX).
+_MOST_BUFFERS = 1024
+
+
+class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
+    """A connection of bytes both ways.
+
+    One task may read while another one writes, each on any worker. Of two that read, or
+    write, at the same time each gets, or writes, some; nobody says which.
+    """
+
+    __slots__ = ("_ahead",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._ahead = None
+
+    def read(self, max_bytes: int = CHUNK) -> Coroutine[Any, Any, bytes]:
+        # Not a coroutine around another one: that would be a twentieth of an echo.
+        return super().read(max_bytes) if self._ahead else self._receive(max_bytes)
+
+    read.__doc__ = AsyncRead.read.__doc__
+
+    async def _receive(self, max_bytes: int) -> bytes:
+        # _io(), written out: each message comes by here.
+        readable = self._readable
+        waited = False
+        while True:
+            tick = readable.tick
+            if readable.seen != tick:
+                if not waited and out_of_budget():
+                    await yield_now()
+                try:
+                    with readable.lock:
+                        data = self._sock.recv(max_bytes)
+                except BlockingIOError:
+                    readable.seen = tick
+                except OSError as error:
+                    raise self._explain(error) from None
+                else:
+                    if 0 < len(data) < max_bytes and not readable.final:
+                        # There was no more. To find out by another call would be a third of
+                        # what a message costs.
+                        readable.seen = tick
+                    return data
+            await readable
+            waited = True
+
+    async def read_into(self, buffer: bytearray | memoryview) -> int:
+        if self._ahead:
+            return await super().read_into(buffer)
+        return await self._io(self._readable, self._sock.recv_into, buffer)
+
+    read_into.__doc__ = AsyncRead.read_into.__doc__
+
+    async def peek(self, max_bytes: int = CHUNK) -> bytes:
+        """Wait for bytes and look at them: the next read gets them again.
+
+        Cancel-safe. Tokio: `TcpStream::peek`.
+        """
+        if self._ahead:
+            return bytes(self._ahead[:max_bytes])
+        return await self._io(self._readable, self._sock.recv, max_bytes, socket.MSG_PEEK)
+
+    def try_read(self, max_bytes: int = CHUNK) -> bytes:
+        """Take what there is; none (`b""`) at the end of the stream.
+
+        Raises:
+            BlockingIOError: there is nothing yet; wait for `readable()`.
+
+        Tokio: `TcpStream::try_read`.
+        """
+        if self._ahead:
+            return self._take(max_bytes)
+        return self._try(self._readable, self._sock.recv, max_bytes)
+
+    async def write(self, data: BytesLike) -> int:
+        writable = self._writable
+        waited = False
+        while True:
+            tick = writable.tick
+            if writable.seen != tick:
+                if not waited and out_of_budget():
+                    await yield_now()
+                try:
+                    with writable.lock:
+                        return self._sock.send(data)
+                except BlockingIOError:
+                    writable.seen = tick
+                except OSError as error:
+                    raise self._explain(error) from None
+            await writable
+            waited = True
+
+    write.__doc__ = AsyncWrite.write.__doc__
+
+    async def write_all(self, data: BytesLike) -> None:
+        count = await self.write(data)
+        if count != len(data) or isinstance(data, memoryview):
+            with memoryview(data).cast("B") as view:
+                while count < len(view):
+                    count += await self.write(view[count:])
+
+    write_all.__doc__ = AsyncWrite.write_all.__doc__
+
+    async def write_vectored(self, buffers: Sequence[BytesLike]) -> int:
+        return await self._io(self._writable, self._sock.sendmsg, buffers[:_MOST_BUFFERS])
+
+    write_vectored.__doc__ = AsyncWrite.write_vectored.__doc__
+
+    def try_write(self, data: BytesLike) -> int:
+        """Write what there is room for; returns how many bytes.
+
+        Raises:
+            BlockingIOError: there is no room; wait for `writable()`.
+
+        Tokio: `TcpStream::try_write`.
+        """
+        return self._try(self._writable, self._sock.send, data)
+
+    def try_write_vectored(self, buffers: Sequence[BytesLike]) -> int:
+        """As `try_write`, of several buffers in turn. Tokio: `TcpStream::try_write_vectored`."""
+        return self._try(self._writable, self._sock.sendmsg, buffers[:_MOST_BUFFERS])
+
+    async def shutdown(self) -> None:
+        """Tell the peer that there will be no more: it reads the end of the stream.
+
+        One can still read. Tokio: `AsyncWriteExt::shutdown`.
+        """
+        self._shut_down()
+
+    def peer_addr(self) -> Any:
+        """The address of the other end. Tokio: `TcpStream::peer_addr`."""
+        return self._now(self._sock.getpeername)
+
+    def _shut_down(self) -> None:
+        try:
+            with self._writable.lock:
+                self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN or self._source.closed:  # the peer was faster
+                raise self._explain(error) from None
+
+    def into_std(self) -> socket.socket:
+        if self._ahead:
+            raise RuntimeError(
+                f"{len(self._ahead)} bytes have been read ahead, which the socket has no more: "
+                "read them first, see buffer()"
+            )
+        return super().into_std()
+
+    into_std.__doc__ = NativeSocket.into_std.__doc__
+
+    def split(self) -> tuple[ReadHalf, WriteHalf]:
+        """A half to read from and one to write to, of a stream that stays here.
+
+        Tokio: `TcpStream::split`.
+        """
+        return ReadHalf(self), WriteHalf(self)
+
+    def into_split(self) -> tuple[OwnedReadHalf, OwnedWriteHalf]:
+        """A half to read from and one to write to, which own the stream: the end of the
+        one that writes ends that direction, the end of both closes the stream.
+
+        Use the stream itself no more. Tokio: `TcpStream::into_split`.
+        """
+        return into_split(self)
+
+    async def _connect(self, address: Any) -> None:
+        """Connect a new socket; it is closed if that fails or is cancelled."""
+        sock, writable = self._sock, self._writable
+        try:
+            number = sock.connect_ex(address)
+            if number == errno.EINPROGRESS:
+                await self._ready(writable)
+                number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number == errno.EAGAIN:
+                raise BlockingIOError(number, "the listener's backlog is full: try again later")
+            if number:
+                raise socket_error(number)
+        except BaseException:
+            self.close()
+            raise

@@ -1,0 +1,176 @@
+"""Readiness of file descriptors: how a native socket waits.
+
+A socket is registered once, edge-triggered, with the worker on which somebody first had
+to wait for it, and stays there; the tasks that use it go where they like. Who wants to
+read tries the system call first, and waits only when there is nothing to be had:
+
+    any task, on any worker                  the driver of the worker it is registered with
+      tick = readiness.tick                    an event for the descriptor:
+      recv() → BlockingIOError                   tick += 1
+      readiness.seen = tick                      look at the waiters (locks), wake them
+      suspended: enter the token (locks),
+        then look whether tick has moved
+
+What is `seen` was found to be used up at that tick. So an event between the system call
+and the wait is never lost: it moves the tick, which only the driver writes, and the two
+sides lock the list of the waiters between their store and their look.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from .compat import running_task
+from .here import current_core, here
+from .park import Park, Token, Waiter, wait_outside, wake
+
+if TYPE_CHECKING:
+    from .worker import Worker
+
+
+class Readiness(Park):
+    """Whether one direction of a Source may be ready; awaited, it waits until it may be.
+
+    `lock` is held in each system call of the direction: a descriptor that another thread
+    closes may be somebody else's the next moment. Re-entrant, as the garbage collector may
+    close something in between.
+    """
+
+    __slots__ = ("_source", "_waiters", "final", "lock", "seen", "tick", "watched")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._waiters: list[Token] = []
+        #: Whether the source's worker announces this direction.
+        self.watched = False
+        #: Whether the peer has ended: nothing that comes will be announced any more.
+        self.final = False
+        self.lock = threading.RLock()
+        # Nobody has looked yet.
+        self.tick = 1
+        self.seen = 0
+
+    def __await__(self) -> Generator[Any, None, None]:
+        try:
+            task = running_task()
+        except RuntimeError:
+            task = None
+        if isinstance(task, Waiter):
+            try:
+                yield self
+            except BaseException:
+                self._unregister(task._token)
+                del task  # a cancellation's traceback refers to this frame
+                raise
+        else:
+            yield from wait_outside(self)
+        if self._source.closed:
+            raise closed_error()
+
+    def _register(self, token: Token) -> bool:
+        source = self._source
+        if not self.watched:
+            source.watch(self)
+        self._waiters.append(token)
+        if source.level_triggered:
+            source.rearm(self)
+        return self.tick == self.seen and not source.closed
+
+    def _unregister(self, token: Token) -> None:
+        try:
+            self._waiters.remove(token)  # or one as empty: lists compare by value
+        except ValueError:
+            pass
+
+    def announce(self, woken: list[Token]) -> None:
+        """There was an event. Moves those who wait to `woken`. For the driver."""
+        self.tick += 1
+        waiters = self._waiters
+        if waiters.copy():  # not just a look: see above
+            self.release(woken)
+
+    def release(self, woken: list[Token]) -> None:
+        """Move those who wait to `woken`."""
+        waiters = self._waiters
+        try:
+            while waiters:
+                woken.append(waiters.pop(0))
+        except IndexError:
+            pass  # one has stopped waiting
+
+
+class Source:
+    """A file descriptor that tasks wait for. Thread-safe.
+
+    Args:
+        fd: the descriptor, which must not block.
+    """
+
+    __slots__ = ("_lock", "closed", "fd", "level_triggered", "readable", "worker", "writable")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.closed = False
+        #: Where it is registered.
+        self.worker: Worker | None = None
+        self.level_triggered = False
+        self.readable = Readiness(self)
+        self.writable = Readiness(self)
+        # Re-entrant as those of the directions.
+        self._lock = threading.RLock()
+
+    def watch(self, readiness: Readiness) -> None:
+        """Have a worker announce the events of one direction: the one that runs here, if
+        none announces the other direction yet.
+
+        Raises:
+            RuntimeError: there is no runtime here, or it has been shut down.
+            OSError: the system has no readiness for it, such as for a file on a disk.
+        """
+        with self._lock:
+            if readiness.watched or self.closed:
+                return
+            worker = self.worker or here.worker or current_core().any_worker()
+            readiness.watched = True
+            try:
+                worker.selector.watch(self)
+            except BaseException:
+                readiness.watched = False
+                raise
+            self.worker = worker
+            self.level_triggered = worker.selector.level_triggered
+
+    def rearm(self, readiness: Readiness) -> None:
+        """Have the next event of one direction announced, where each is announced once."""
+        worker = self.worker
+        if worker is not None:
+            worker.selector.want(self, readiness is self.writable)
+            worker.unpark()
+
+    def close(self) -> None:
+        """Forget the descriptor; whoever waits is woken by an error. Before it is closed,
+        for which one has to hold both locks."""
+        with self._lock:
+            self.closed = True
+        self.detach()
+
+    def detach(self) -> None:
+        """Leave the worker, which may have been closed; whoever waits looks anew."""
+        with self._lock:
+            worker, self.worker = self.worker, None
+            self.readable.watched = self.writable.watched = False
+            if worker is not None:
+                worker.selector.unwatch(self)
+        woken: list[Token] = []
+        for readiness in (self.readable, self.writable):
+            readiness._waiters.copy()  # see `closed`, or that there is no worker
+            readiness.release(woken)
+        for token in woken:
+            wake(token)
+
+
+def closed_error() -> OSError:
+    return OSError(errno.EBADF, "the socket is closed")

@@ -767,7 +767,8 @@ def test_a_loop_leaves_nothing_behind() -> None:
 
     threads = threading.active_count()
     gone = run(main())
-    for _ in range(3):
-        gc.collect()
-    assert gone() is None
     assert threading.active_count() <= threads
+    limit = time.monotonic() + LIMIT
+    while gone() is not None:  # the pool's thread has ended, but for what is local to it
+        gc.collect()
+        assert time.monotonic() < limit

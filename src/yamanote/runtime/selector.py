@@ -127,6 +127,7 @@ if hasattr(select, "epoll"):
         def close(self) -> None:
             self._epoll.close()
             super().close()
+            self._keys.clear()
 
         def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
             key = super().register(fileobj, events, data)

@@ -767,8 +767,8 @@ def test_a_loop_leaves_nothing_behind() -> None:
 
     threads = threading.active_count()
     gone = run(main())
-    assert threading.active_count() <= threads
     limit = time.monotonic() + LIMIT
-    while gone() is not None:  # the pool's thread has ended, but for what is local to it
+    # An idle thread of the pool has been told to end.
+    while threading.active_count() > threads or gone() is not None:
         gc.collect()
         assert time.monotonic() < limit

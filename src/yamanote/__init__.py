@@ -2,6 +2,7 @@
 
 from . import net as net
 from . import runtime as runtime
+from . import signal as signal
 from . import sync as sync
 from . import task as task
 from . import time as time

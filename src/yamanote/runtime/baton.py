@@ -11,6 +11,8 @@ run (RETURNING).
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from .park import lock_timeout
@@ -21,7 +23,7 @@ BACKGROUND, CALLER, RETURNING = 1, 2, 3
 class Ticket:
     """A thread's place in the queue for a baton."""
 
-    __slots__ = ("baton", "granted", "lock", "rank")
+    __slots__ = ("baton", "granted", "lock", "rank", "released")
 
     def __init__(self, baton: Baton, rank: int) -> None:
         self.baton = baton
@@ -29,6 +31,14 @@ class Ticket:
         self.granted = False
         self.lock = threading.Lock()
         self.lock.acquire()
+        #: Whether the lock is, so that the thread has to look.
+        self.released = False
+
+    def release(self) -> None:
+        """Let the thread look; with the baton's lock held."""
+        if not self.released:
+            self.released = True
+            self.lock.release()
 
 
 class Baton:
@@ -55,22 +65,35 @@ class Baton:
         ticket = Ticket(self, rank)
         with self._lock:
             if self._closed:
-                ticket.lock.release()
+                ticket.release()
             else:
                 self._queue.append(ticket)
                 self._settle()
         return ticket
 
-    def wait(self, ticket: Ticket, timeout: float | None = None) -> bool:
+    def wait(
+        self,
+        ticket: Ticket,
+        timeout: float | None = None,
+        nudged: Callable[[], object] | None = None,
+    ) -> bool:
         """Block until the baton is here; False after `timeout` seconds, or when the
-        worker is closed or the ticket was given back."""
+        worker is closed or the ticket was given back. Calls `nudged()` after `nudge`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            ticket.lock.acquire(timeout=lock_timeout(timeout))
-            with self._lock:
-                if ticket in self._queue:
-                    self._queue.remove(ticket)
-                    self._settle()
-                return ticket.granted
+            while True:
+                woken = ticket.lock.acquire(timeout=lock_timeout(timeout))
+                with self._lock:
+                    if not woken and ticket in self._queue:
+                        self._queue.remove(ticket)
+                        self._settle()
+                    if ticket not in self._queue:
+                        return ticket.granted
+                    ticket.released = False
+                if nudged is not None:
+                    nudged()
+                if deadline is not None:
+                    timeout = deadline - time.monotonic()
         except BaseException:  # Ctrl-C
             self.give_back(ticket)
             if ticket.granted:
@@ -83,7 +106,13 @@ class Baton:
             if ticket in self._queue:
                 self._queue.remove(ticket)
                 self._settle()
-                ticket.lock.release()
+                ticket.release()
+
+    def nudge(self, ticket: Ticket) -> None:
+        """Have the thread that waits with this ticket do something else for a moment."""
+        with self._lock:
+            if ticket in self._queue:
+                ticket.release()
 
     def promote(self, ticket: Ticket) -> None:
         """Make a waiting ticket one that must be served."""
@@ -110,7 +139,7 @@ class Baton:
         with self._lock:
             self._closed = True
             for ticket in self._queue:
-                ticket.lock.release()
+                ticket.release()
             self._queue.clear()
             self._settle()
 
@@ -121,7 +150,7 @@ class Baton:
             self.rank = best.rank
             self._queue.remove(best)
             best.granted = True
-            best.lock.release()
+            best.release()
             best = max(self._queue, key=lambda ticket: ticket.rank, default=None)
         self.wanted = best is not None and best.rank > self.rank
         if self.wanted:

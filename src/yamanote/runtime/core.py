@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import main_thread
 from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
 from .clock import Clock
@@ -32,7 +33,6 @@ from .compat import (
 from .here import here, running_trio
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
-from .interrupt import waking
 from .join import logger
 from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
@@ -335,6 +335,7 @@ class Core:
         if interrupts is not None:
             interrupts.watch(main, worker)
         outer, here.core = here.core, self
+        attended = main_thread.attend(True)
         seat.present = True
         try:
             register_task(main)
@@ -354,6 +355,7 @@ class Core:
         finally:
             unregister_task(main)
             here.core = outer
+            main_thread.attend(attended)
             with self._lock:
                 worker.callers -= 1
             if seat.baton is not None:
@@ -408,11 +410,14 @@ class Core:
         callbacks = len(loop.ready)
         worker.leave()
         outer, here.blocked_in = here.blocked_in, self
+        attended = main_thread.attend(False)
         try:
             self.hand_over(worker, seat)
             return func()
         finally:
             here.blocked_in = outer
+            if attended:
+                main_thread.attend(True)
             if not seat.wait_for(worker, RETURNING):
                 raise WorkerClosed
             worker.baton.hold_as(rank)
@@ -520,11 +525,7 @@ class Core:
             if deadline is not None:  # a timer, to end the worker's sleep
                 nudge_at = self.clock.now() + max(deadline - time.monotonic(), 0)
                 first.timers.push(nudge_at, [Callback(first.unpark)])
-            with waking(first):
-                ended = first.drive(
-                    seat, lambda: self._quiet() or self.interrupted or _passed(deadline)
-                )
-            if ended:
+            if first.drive(seat, lambda: self._quiet() or self.interrupted or _passed(deadline)):
                 break
             seat.give_way()
         seat.present = False

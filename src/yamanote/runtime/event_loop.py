@@ -59,9 +59,11 @@ class EventLoop(WorkerLoop):
         seat.wait_for(worker, RETURNING)
         worker.seat, seat.worker = seat, worker
         here.worker, here.core, here.seat = worker, self._core, seat
+        self.arrive()
         try:
             _Base.run_forever(self)  # a worker's own would not let others run it
         finally:
+            self.depart()
             here.worker, here.core, here.seat = outer
             seat.worker = None
             seat.give_way()

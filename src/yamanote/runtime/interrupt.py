@@ -7,14 +7,13 @@ import os
 import selectors
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from . import task
+from . import main_thread, task
 from .baton import Baton
 from .park import ThreadWaiter
+from .signals import handler, set_handler
 
 if TYPE_CHECKING:
     from .core import Core
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Interrupts:
-    """Handles SIGINT while it is entered, on the main thread, if nobody else does."""
+    """Handles SIGINT while it is entered, on the main thread, if nobody else does.
+
+    Who listens to it (`yamanote.signal`) has it first.
+    """
 
     def __init__(self, core: Core) -> None:
         self.count = 0
@@ -33,30 +35,22 @@ class Interrupts:
         self._installed = False
 
     def __enter__(self) -> Interrupts:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
-            signal.signal(signal.SIGINT, self._on_interrupt)
+        if main_thread.is_here() and handler(signal.SIGINT) is signal.default_int_handler:
+            set_handler(signal.SIGINT, self._on_interrupt)
             self._installed = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._installed and signal.getsignal(signal.SIGINT) == self._on_interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._installed and handler(signal.SIGINT) == self._on_interrupt:
+            set_handler(signal.SIGINT, signal.default_int_handler)
 
     def watch(self, main: Task[Any], worker: Worker) -> None:
         """Let Ctrl-C cancel `main`, which is pinned to `worker`."""
         self._main, self._worker = main, worker
-        if self._installed:
-            self._waking = waking(worker)
-            self._waking.__enter__()
 
     def unwatch(self) -> None:
         """Ctrl-C has nothing to cancel any more."""
         self._main = self._worker = None
-        if self._installed:
-            self._waking.__exit__(None, None, None)
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
@@ -68,23 +62,6 @@ class Interrupts:
             self._core.interrupt()
         else:
             raise KeyboardInterrupt
-
-
-@contextmanager
-def waking(worker: Worker) -> Iterator[None]:
-    """Have signals wake `worker`, if it is the main thread that drives it.
-
-    A handler runs between two bytecodes. A signal that comes just before the worker sleeps
-    has to wake it, so that there is a next bytecode.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    outer = signal.set_wakeup_fd(worker.wakeup_fd(), warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(outer)
 
 
 # The runtime's own code, that of `yamanote.sync` and asyncio's, and what they call of the

@@ -13,6 +13,7 @@ is pinned to it, while a use from another thread is an error, not a race.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 from asyncio import events, selector_events
@@ -20,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import main_thread
 from .compat import all_tasks, current_task, unregister_task
 from .here import here
 from .loop_task import LoopTask
@@ -67,6 +69,8 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         self.queue_task: Callable[[LoopTask], None] = self.ready.append
         self.driven = False
         self._thread_hooks: Any = None
+        self._on_main_thread = False
+        self._outer_wakeup_fd = -1
 
     def push(self, task: LoopTask) -> None:
         """A LoopTask was woken by what is Yamanote's; any thread may call it."""
@@ -86,14 +90,52 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             finalizer=self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
         )
         events._set_running_loop(self)
+        self.arrive()
 
     def leave(self) -> None:
         """Undo `enter`, on the same thread."""
+        self.depart()
         events._set_running_loop(None)
         sys.set_asyncgen_hooks(*self._thread_hooks)
         self._thread_hooks = None
         self._thread_id = None  # type: ignore[assignment]
         self.driven = False
+
+    def arrive(self) -> None:
+        """The calling thread runs this loop from now on.
+
+        A signal's handler runs between two bytecodes of the main thread. A signal that comes
+        just before that sleeps in its selector has to wake it, so that there is a next one.
+        """
+        self._on_main_thread = main_thread.is_here()
+        if self._on_main_thread:
+            fd = self._csock.fileno()  # type: ignore[attr-defined]
+            self._outer_wakeup_fd = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+            main_thread.runs(self)
+
+    def depart(self) -> None:
+        """The calling thread does not run this loop any more."""
+        if self._on_main_thread:
+            self._on_main_thread = False
+            main_thread.runs(None)
+            own = self._csock.fileno()  # type: ignore[attr-defined]
+            outer = self._outer_wakeup_fd
+            if self._signal_handlers:  # type: ignore[attr-defined]
+                outer = own  # asyncio hears of signals by it, also of those that come now
+            elif outer == own:
+                outer = -1
+            try:
+                signal.set_wakeup_fd(outer, warn_on_full_buffer=False)
+            except (OSError, ValueError):  # closed meanwhile
+                signal.set_wakeup_fd(-1)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        removed = super().remove_signal_handler(sig)
+        # After the last one asyncio resets the descriptor.
+        if removed and self._on_main_thread:
+            fd = self._csock.fileno()  # type: ignore[attr-defined]
+            signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+        return removed
 
     def run_once(self) -> None:
         """One turn: tasks, I/O, due timers, callbacks."""
@@ -121,7 +163,11 @@ class WorkerLoop(asyncio.SelectorEventLoop):
                 "this event loop belongs to a Yamanote runtime, which runs it: "
                 "use the runtime's block_on()"
             )
-        super().run_forever()
+        self.arrive()
+        try:
+            super().run_forever()
+        finally:
+            self.depart()
 
     def close(self) -> None:
         if not self.worker.closed and not self.is_running() and not sys.is_finalizing():

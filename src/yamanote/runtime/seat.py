@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from . import main_thread
 from .baton import Baton, Ticket
 from .here import here
 from .join import JoinHandle
@@ -79,7 +80,12 @@ class Seat:
                 baton.promote(ticket)
             if unless is not None:
                 unless._arm(Callback(functools.partial(baton.give_back, ticket)))
-        held = baton.wait(ticket, timeout)
+        if ticket.granted or not main_thread.is_here():
+            held = baton.wait(ticket, timeout)
+        else:
+            # Who drives the worker may wait for something that only this thread may do.
+            with main_thread.waits(functools.partial(baton.nudge, ticket)):
+                held = baton.wait(ticket, timeout, main_thread.take_steps)
         self._ticket = None
         if held:
             self.baton = baton

@@ -164,10 +164,6 @@ class Worker:
         except OSError:
             pass  # full of wake-ups already, or closed
 
-    def wakeup_fd(self) -> int:
-        """What to write a byte to in order to wake the driver: for `signal.set_wakeup_fd`."""
-        return self._wake_end.fileno()
-
     # The poll loop.
 
     def run_tasks(self) -> bool:

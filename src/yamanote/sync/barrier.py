@@ -7,9 +7,9 @@ from collections.abc import Generator
 from typing import Any, final
 
 from ..runtime.compat import current_task
+from ..runtime.crowd import Crowd
 from ..runtime.park import Park, Token, wait_in_thread
 from ..runtime.task import Task
-from .crowd import Crowd
 
 
 @final

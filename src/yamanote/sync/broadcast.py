@@ -21,9 +21,9 @@ from types import coroutine
 from typing import Any, Final, Generic, Self, TypeVar, final
 
 from ..runtime.compat import current_task
+from ..runtime.crowd import Crowd
 from ..runtime.park import Park, Token, wait_in_thread
 from ..runtime.task import Task
-from .crowd import Crowd
 from .deadline import Deadline
 from .errors import Lagged, RecvError, SendError, TryRecvError
 from .section import Section

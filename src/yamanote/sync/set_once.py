@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Generator
 from typing import Any, Final, Generic, TypeVar, final
 
 from ..runtime.compat import current_task
+from ..runtime.crowd import Crowd
 from ..runtime.park import Park, Token, wait_in_thread
 from ..runtime.task import Task
-from .crowd import Crowd
 from .errors import SetOnceError
 
 T = TypeVar("T")

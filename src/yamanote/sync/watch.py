@@ -21,10 +21,10 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, Generic, Self, TypeVar, final
 
 from ..runtime.compat import current_task
+from ..runtime.crowd import Crowd
 from ..runtime.park import Park, Token, wait_in_thread
 from ..runtime.task import Task
 from ..task.coop import consume_budget
-from .crowd import Crowd
 from .deadline import Deadline
 from .errors import RecvError, SendError
 from .section import Section

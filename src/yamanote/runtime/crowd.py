@@ -8,7 +8,7 @@ was not what it waits for.
 
 from __future__ import annotations
 
-from ..runtime.park import Token, wake
+from .park import Token, wake
 
 
 class Crowd:

@@ -90,6 +90,12 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         return self._try(self._readable, self._sock.recv, max_bytes)
 
     async def write(self, data: BytesLike) -> int:
+        return await self._io(self._writable, self._sock.send, data)
+
+    write.__doc__ = AsyncWrite.write.__doc__
+
+    async def write_all(self, data: BytesLike) -> None:
+        # _io(), written out as in _receive().
         writable = self._writable
         waited = False
         while True:
@@ -99,22 +105,19 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                     await yield_now()
                 try:
                     with writable.lock:
-                        return self._sock.send(data)
+                        count = self._sock.send(data)
                 except BlockingIOError:
                     writable.seen = tick
                 except OSError as error:
                     raise self._explain(error) from None
+                else:
+                    if count == len(data):
+                        return
+                    data = memoryview(data).cast("B")[count:]
+                    if not data:
+                        return  # its length was counted in something else than bytes
             await writable
             waited = True
-
-    write.__doc__ = AsyncWrite.write.__doc__
-
-    async def write_all(self, data: BytesLike) -> None:
-        count = await self.write(data)
-        if count != len(data) or isinstance(data, memoryview):
-            with memoryview(data).cast("B") as view:
-                while count < len(view):
-                    count += await self.write(view[count:])
 
     write_all.__doc__ = AsyncWrite.write_all.__doc__
 

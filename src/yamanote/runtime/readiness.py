@@ -90,7 +90,12 @@ class Readiness(Park):
         self.tick += 1
         waiters = self._waiters
         if waiters.copy():  # not just a look: see above
-            self.release(woken)
+            try:
+                woken.append(waiters.pop(0))
+            except IndexError:
+                return  # it has stopped waiting
+            if waiters:
+                self.release(woken)
 
     def release(self, woken: list[Token]) -> None:
         """Move those who wait to `woken`."""

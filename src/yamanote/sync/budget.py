@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Final
 
-from ..runtime.compat import current_task
+from ..runtime.compat import current_task, running_task
 from ..runtime.task import Task
 
 
@@ -22,7 +22,10 @@ def spend_budget(count: int = 1) -> Generator[Any, None, None]:
 
 def out_of_budget() -> bool:
     """Take a share of the task's budget; whether there was none, and it has to yield."""
-    task = current_task()
+    try:
+        task = running_task()
+    except RuntimeError:
+        return False
     if not isinstance(task, Task):
         return False
     if task._budget <= 0 and task._out_of_budget():

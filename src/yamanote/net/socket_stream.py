@@ -192,6 +192,8 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
             if number == errno.EINPROGRESS:
                 await self._ready(writable)
                 number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                # Or each message that comes would be announced as room to write, too.
+                writable.watched = False
             if number == errno.EAGAIN:
                 raise BlockingIOError(number, "the listener's backlog is full: try again later")
             if number:

@@ -6,6 +6,7 @@ Tokio: `tokio::net`, and `tokio::io`.
 from .address import Address, SocketAddress, lookup_host
 from .buffered import BufReader, BufWriter
 from .copy import copy, copy_bidirectional
+from .interest import Interest, Ready
 from .split import OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf
 from .stream import AsyncRead, AsyncWrite, Lines
 from .tcp_listener import TcpListener
@@ -22,10 +23,12 @@ __all__ = [
     "AsyncWrite",
     "BufReader",
     "BufWriter",
+    "Interest",
     "Lines",
     "OwnedReadHalf",
     "OwnedWriteHalf",
     "ReadHalf",
+    "Ready",
     "ReuniteError",
     "SocketAddress",
     "TcpListener",

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..runtime.readiness import Readiness, Source, closed_error
+from ..runtime.readiness import EitherReadiness, Readiness, Source, closed_error
 from ..sync.budget import out_of_budget
 from ..task import yield_now
+from .interest import Interest, Ready
 
 T = TypeVar("T")
 S = TypeVar("S", bound="NativeSocket")
@@ -156,16 +157,54 @@ class NativeSocket:
             await readiness
             waited = True
 
-    async def _ready(self, readiness: Readiness) -> None:
-        """Wait until a system call of that direction may succeed. Cancel-safe."""
+    def _watch(self, readiness: Readiness) -> None:
+        """See that the direction is announced, and take for ready only what is."""
         if not readiness.watched:
             self._check_open()
-            readiness.seen = readiness.tick  # only what is announced from now on counts
+            readiness.seen = readiness.tick
             self._source.watch(readiness)
-        elif readiness.seen != readiness.tick and out_of_budget():
+
+    async def _ready(self, readiness: Readiness) -> None:
+        """Wait until a system call of that direction may succeed. Cancel-safe."""
+        self._watch(readiness)
+        if readiness.is_ready() and out_of_budget():
             await yield_now()
-        while readiness.seen == readiness.tick:
+        while not readiness.is_ready():
             await readiness
+
+    async def ready(self, interest: Interest) -> Ready:
+        """Wait until something of `interest` may be done.
+
+        Returns:
+            What of it may be; a `try_` method may have to wait all the same.
+
+        Raises:
+            ValueError: `interest` is empty.
+
+        Cancel-safe. Tokio: `TcpStream::ready`.
+        """
+        source = self._source
+        if interest == Interest.READABLE:
+            await self._ready(source.readable)
+        elif interest == Interest.WRITABLE:
+            await self._ready(source.writable)
+        elif interest:
+            self._watch(source.readable)
+            self._watch(source.writable)
+            while not (source.readable.is_ready() or source.writable.is_ready()):
+                await EitherReadiness(source)
+        else:
+            raise ValueError("ready() needs an interest: Interest.READABLE, WRITABLE or both")
+        ready = Ready.EMPTY
+        if interest & Interest.READABLE and source.readable.is_ready():
+            ready |= Ready.READABLE
+            if source.readable.final:
+                ready |= Ready.READ_CLOSED
+        if interest & Interest.WRITABLE and source.writable.is_ready():
+            ready |= Ready.WRITABLE
+            if source.writable.final:
+                ready |= Ready.WRITE_CLOSED
+        return ready
 
     async def readable(self) -> None:
         """Wait until it may be read from; a `try_` method may find nothing all the same.

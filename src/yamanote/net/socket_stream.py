@@ -10,6 +10,7 @@ from typing import Any
 from ..sync.budget import out_of_budget
 from ..task import yield_now
 from .base import NativeSocket, socket_error
+from .interest import Interest, Ready
 from .split import OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, into_split
 from .stream import CHUNK, AsyncRead, AsyncWrite, BytesLike
 
@@ -76,6 +77,19 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         if self._ahead:
             return bytes(self._ahead[:max_bytes])
         return await self._io(self._readable, self._sock.recv, max_bytes, socket.MSG_PEEK)
+
+    async def readable(self) -> None:
+        if not self._ahead:
+            await super().readable()
+
+    readable.__doc__ = NativeSocket.readable.__doc__
+
+    async def ready(self, interest: Interest) -> Ready:
+        if self._ahead and interest & Interest.READABLE:
+            return Ready.READABLE
+        return await super().ready(interest)
+
+    ready.__doc__ = NativeSocket.ready.__doc__
 
     def try_read(self, max_bytes: int = CHUNK) -> bytes:
         """Take what there is; none (`b""`) at the end of the stream.

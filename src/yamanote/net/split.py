@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
+from .interest import Interest, Ready
 from .stream import CHUNK, AsyncRead, AsyncWrite, BytesLike
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class ReadHalf(AsyncRead):
         """As `TcpStream.readable`. Tokio: `ReadHalf::readable`."""
         return self._stream.readable()
 
+    def ready(self, interest: Interest) -> Coroutine[Any, Any, Ready]:
+        """As `TcpStream.ready`. Tokio: `ReadHalf::ready`, `WriteHalf::ready`."""
+        return self._stream.ready(interest)
+
     def local_addr(self) -> Any:
         """The address of this end."""
         return self._stream.local_addr()
@@ -112,6 +117,10 @@ class WriteHalf(AsyncWrite):
         return self._stream.shutdown()
 
     shutdown.__doc__ = AsyncWrite.shutdown.__doc__
+
+    def ready(self, interest: Interest) -> Coroutine[Any, Any, Ready]:
+        """As `TcpStream.ready`. Tokio: `ReadHalf::ready`, `WriteHalf::ready`."""
+        return self._stream.ready(interest)
 
     def local_addr(self) -> Any:
         """The address of this end."""

@@ -6,13 +6,13 @@ import socket
 from typing import final
 
 from .address import Address, parse
-from .base import NativeSocket
 from .tcp_listener import BACKLOG, TcpListener
+from .tcp_options import TcpOptions
 from .tcp_stream import TcpStream
 
 
 @final
-class TcpSocket(NativeSocket):
+class TcpSocket(TcpOptions):
     """A TCP socket, to be given options and an address before it is connected or listens.
 
         sock = TcpSocket.new_v4()
@@ -119,14 +119,6 @@ class TcpSocket(NativeSocket):
         """Ask a silent peer whether it is still there. Tokio: `set_keepalive`."""
         self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, on)
 
-    def nodelay(self) -> bool:
-        """Whether small writes are sent at once. Tokio: `nodelay`."""
-        return bool(self._get_option(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-
-    def set_nodelay(self, on: bool) -> None:
-        """Send small writes at once. Tokio: `set_nodelay`."""
-        self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, on)
-
     def send_buffer_size(self) -> int:
         """The size of what is to be sent, in bytes, as the system counts. Tokio:
         `send_buffer_size`."""
@@ -144,3 +136,19 @@ class TcpSocket(NativeSocket):
     def set_recv_buffer_size(self, size: int) -> None:
         """Ask for room for `size` bytes that were received. Tokio: `set_recv_buffer_size`."""
         self._set_option(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+    def tos_v4(self) -> int:
+        """The type of service of its packets. Tokio: `tos_v4`."""
+        return self._get_option(socket.IPPROTO_IP, socket.IP_TOS)
+
+    def set_tos_v4(self, tos: int) -> None:
+        """Set the type of service of its packets. Tokio: `set_tos_v4`."""
+        self._set_option(socket.IPPROTO_IP, socket.IP_TOS, tos)
+
+    def tclass_v6(self) -> int:
+        """The traffic class of its packets. Tokio: `tclass_v6`."""
+        return self._get_option(socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+
+    def set_tclass_v6(self, tclass: int) -> None:
+        """Set the traffic class of its packets. Tokio: `set_tclass_v6`."""
+        self._set_option(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tclass)

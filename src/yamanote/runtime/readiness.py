@@ -46,12 +46,16 @@ class Readiness(Park):
         self._waiters: list[Token] = []
         #: Whether the source's worker announces this direction.
         self.watched = False
-        #: Whether the peer has ended: nothing that comes will be announced any more.
+        #: Whether the peer has ended: nothing more will be announced.
         self.final = False
         self.lock = threading.RLock()
         # Nobody has looked yet.
         self.tick = 1
         self.seen = 0
+
+    def is_ready(self) -> bool:
+        """Whether a system call may succeed, as far as is known."""
+        return self.seen != self.tick
 
     def __await__(self) -> Generator[Any, None, None]:
         try:
@@ -175,6 +179,29 @@ class Source:
             readiness.release(woken)
         for token in woken:
             wake(token)
+
+
+class EitherReadiness(Park):
+    """Awaited, waits until one of the two directions of a Source may be ready."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from self._wait()
+        if self._source.closed:
+            raise closed_error()
+
+    def _register(self, token: Token) -> bool:
+        source = self._source
+        waits = source.readable._register(token)
+        return source.writable._register(token) and waits
+
+    def _unregister(self, token: Token) -> None:
+        self._source.readable._unregister(token)
+        self._source.writable._unregister(token)
 
 
 def closed_error() -> OSError:

@@ -111,6 +111,7 @@ if hasattr(select, "epoll"):
     _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
     _WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
     _ENDED = select.EPOLLRDHUP | select.EPOLLHUP
+    _BROKEN = select.EPOLLHUP
 
     class _EpollSelector(WorkerSelector):
         """One epoll for asyncio's descriptors and, edge-triggered, the native ones: another of
@@ -161,7 +162,10 @@ if hasattr(select, "epoll"):
                             readable.final = True
                         readable.announce(woken)
                     if event & _WRITE:
-                        source.writable.announce(woken)
+                        writable = source.writable
+                        if event & _BROKEN:
+                            writable.final = True
+                        writable.announce(woken)
                     continue
                 key = keys.get(fd)
                 if key is not None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from yamanote import try_join
 from yamanote.net import TcpListener, TcpStream
 
 
 async def connected() -> tuple[TcpStream, TcpStream]:
     """A client and its server."""
     async with await TcpListener.bind("127.0.0.1:0") as listener:
-        client, (server, _) = await try_join(
-            TcpStream.connect(listener.local_addr()), listener.accept()
-        )
+        client = await TcpStream.connect(listener.local_addr())
+        server, _ = await listener.accept()
         return client, server
 
 

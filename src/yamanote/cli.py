@@ -1,4 +1,5 @@
-"""The `yamanote` command: run a coroutine function on the runtime, or an asyncio program.
+"""The `yamanote` command: run a coroutine function on the runtime, or an asyncio program, or serve
+a web application.
 
 `yamanote run TARGET [ARGS…]`, where TARGET is `package.module:coroutine_function` or
 `path/script.py:coroutine_function`. The exit status is the program's own:
@@ -12,39 +13,39 @@
 
 `yamanote run path/script.py [ARGS…]` runs the script as `python path/script.py` does, but the
 event loops that asyncio makes in it are Yamanote's.
+
+`yamanote serve TARGET [OPTIONS…]` is described in `yamanote.serve.command`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
-import importlib.machinery
-import importlib.util
 import inspect
-import os
 import runpy
 import sys
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
-from functools import reduce
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yamanote
 from yamanote.runtime import Config
+from yamanote.serve import command
+from yamanote.target import TargetError, check_readable, load_object, put_first_on_path
 
 CoroutineFunction = Callable[[], Coroutine[Any, Any, object]]
 
 
-class TargetError(Exception):
-    """TARGET names nothing that can be run."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: `sys.argv[1:]`) and return its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace, Sequence[str]], int] = options.run
+    return run(options, argv[1:])
+
+
+def _run(options: argparse.Namespace, argv: Sequence[str]) -> int:
     # Only what was given: a default belongs to the runtime, which also reads the environment.
     config = {
         keyword: value
@@ -87,90 +88,25 @@ def run_script(path: Path, args: Sequence[str] = ()) -> None:
     Raises `TargetError` when there is no such file; what the program raises, SystemExit
     included, is passed on as it is.
     """
-    _check_readable(path)
+    check_readable(path)
     with warnings.catch_warnings():
         # The one place that asyncio.run and all else ask for a loop; deprecated from 3.14 on.
         warnings.simplefilter("ignore", DeprecationWarning)
         policy: Any = asyncio.get_event_loop_policy()
     policy.new_event_loop = yamanote.new_event_loop
     sys.argv = [str(path), *args]
-    _put_first_on_path(path.resolve().parent)
+    put_first_on_path(path.resolve().parent)
     runpy.run_path(str(path), run_name="__main__")
 
 
 def load_target(target: str, args: Sequence[str] = ()) -> CoroutineFunction:
     """Import `target` as a program of its own and return its coroutine function.
 
-    Sets `sys.argv` to the target's file and `args`, and puts the folder in which the program
-    looks for its modules first on `sys.path`. Raises `TargetError` when `target` is wrong; an
-    exception out of the target's own code is passed on as it is.
+    Raises `TargetError` when `target` is wrong; an exception out of the target's own code is
+    passed on as it is. See `load_object`.
     """
-    place, colon, attribute = target.rpartition(":")
-    if not (colon and place and attribute):
-        raise TargetError(
-            f"{target!r} is neither module:coroutine_function nor path/script.py"
-            "[:coroutine_function]"
-        )
-    # Before the import: a program may read its arguments in the module's body.
-    sys.argv = [place, *args]
-    if place.endswith(".py") or os.sep in place or "/" in place:
-        module = _load_script(Path(place))
-    else:
-        module = _load_module(place)
-    return _coroutine_function(module, place, attribute)
-
-
-def _load_script(path: Path) -> ModuleType:
-    _check_readable(path)
-    path = path.resolve()
-    _put_first_on_path(path.parent)
-    # Under its own name, as if imported from its folder: then `import script` elsewhere is the same
-    # module, and what it defines can be pickled and unpickled in a child process. A name that is
-    # taken (a script called queue.py) must not replace the module that others rely on.
-    name = path.stem if path.stem not in sys.modules else "__yamanote_main__"
-    loader = importlib.machinery.SourceFileLoader(name, str(path))
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise TargetError(f"cannot open {str(path)!r}: {error.strerror}") from None
-
-
-def _load_module(name: str) -> ModuleType:
-    _put_first_on_path(Path.cwd())
-    parts = name.split(".")
-    # Package by package: finding a module whose parent is imported runs no code of the program, so
-    # "not found" is told apart from an ImportError inside the program.
-    for end in range(1, len(parts) + 1):
-        step = ".".join(parts[:end])
-        try:
-            spec = importlib.util.find_spec(step) if parts[end - 1] else None
-        except (ImportError, ValueError):
-            spec = None
-        if spec is None:
-            raise TargetError(f"no module named {step!r}")
-        sys.argv[0] = spec.origin or step
-        module = importlib.import_module(step)
-    return module
-
-
-def _coroutine_function(module: ModuleType, place: str, attribute: str) -> CoroutineFunction:
-    try:
-        function = reduce(getattr, attribute.split("."), module)
-    except AttributeError:
-        raise TargetError(f"{place!r} has no attribute {attribute!r}") from None
+    function: CoroutineFunction = load_object(target, args, "coroutine_function")
+    place, _, attribute = target.rpartition(":")
     if not inspect.iscoroutinefunction(function):
         raise TargetError(f"{attribute!r} in {place!r} is not a coroutine function (async def)")
     try:
@@ -178,11 +114,6 @@ def _coroutine_function(module: ModuleType, place: str, attribute: str) -> Corou
     except TypeError as error:
         raise TargetError(f"{attribute!r} in {place!r} must take no arguments: {error}") from None
     return function
-
-
-def _put_first_on_path(folder: Path) -> None:
-    if not sys.flags.safe_path and sys.path[:1] != [str(folder)]:
-        sys.path.insert(0, str(folder))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -226,6 +157,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs=argparse.REMAINDER,
         help="the program's own arguments, its sys.argv[1:]",
     )
+    run.set_defaults(run=_run)
+    command.add_parser(commands)
     return parser
 
 

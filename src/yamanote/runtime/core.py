@@ -130,6 +130,25 @@ class Core:
             close_all(self.injection.popleft)
         return task
 
+    def spawn_on(self, worker: Worker, coro: Any, name: str | None = None) -> Task[Any]:
+        """Spawn a task that stays on `worker`, from any thread."""
+        context = contextvars.copy_context()
+        task = self.new_task(as_coroutine(coro), worker, self.tasks, context, name)
+        self.tasks.add(task)
+        if self.closing:
+            task._cut_off()
+            task._close()
+            self.workers[0].unpark()
+            return task
+        with self._lock:
+            self._spawned_outside += 1
+        if not self._started:
+            self._start()
+        worker.push(task)
+        if self.stopped:
+            close_all(worker.pinned.popleft)
+        return task
+
     def push(self, task: Task[Any]) -> None:
         """A roaming task is runnable; any thread may call it."""
         worker = here.worker

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
-from .here import current_core, here
+from .here import current_core, find_core, here
 from .join import JoinHandle
 from .metrics import RuntimeMetrics
 
@@ -69,7 +69,7 @@ class Handle:
     @staticmethod
     def try_current() -> Handle | None:
         """The handle of the runtime that this thread belongs to, or None."""
-        core = here.core
+        core = find_core()
         return None if core is None else Handle(core)
 
     def spawn(

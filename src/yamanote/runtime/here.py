@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .compat import current_task
@@ -32,13 +33,24 @@ class _Here(threading.local):
 here = _Here()
 
 
+#: The runtime that serves a web application. The libraries which run synchronous handlers on
+#: threads of their own (anyio, asgiref) copy the context, so it is found there too.
+serving: ContextVar[Core | None] = ContextVar("yamanote.serving", default=None)
+
+
+def find_core() -> Core | None:
+    """The runtime that this thread belongs to, or that the call is made for, or None."""
+    core = here.core
+    return serving.get() if core is None else core
+
+
 def current_core() -> Core:
-    """The runtime that this thread belongs to.
+    """The runtime that this thread belongs to, or that the call is made for.
 
     Raises:
         RuntimeError: there is none.
     """
-    core = here.core
+    core = find_core()
     if core is None:
         raise RuntimeError(
             "there is no Yamanote runtime here: call this inside yamanote.run(...) or "

@@ -13,19 +13,23 @@ is pinned to it, while a use from another thread is an error, not a race.
 from __future__ import annotations
 
 import asyncio
+import selectors
 import signal
+import socket
 import sys
 import threading
-from asyncio import events, selector_events
+from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import main_thread
 from .compat import all_tasks, current_task, unregister_task
+from .corked import CorkedTransport
 from .here import here
 from .loop_task import LoopTask
 from .selector import make_selector
+from .transport import SocketTransport
 
 if TYPE_CHECKING:
     from .worker import Worker
@@ -33,22 +37,6 @@ if TYPE_CHECKING:
 
 def _nothing() -> None:
     pass
-
-
-class _SocketTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
-    """asyncio's, which sends at once if it can, on whatever thread that is."""
-
-    if not TYPE_CHECKING:
-
-        def write(self, data):
-            if self._loop._thread_id != threading.get_ident():
-                self._loop._claim()
-            return super().write(data)
-
-        def writelines(self, list_of_data):
-            if self._loop._thread_id != threading.get_ident():
-                self._loop._claim()
-            return super().writelines(list_of_data)
 
 
 class WorkerLoop(asyncio.SelectorEventLoop):
@@ -137,6 +125,11 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
         return removed
 
+    def attach(self, sock: socket.socket, protocol: asyncio.Protocol) -> None:
+        """Give a connected socket to a protocol. On the loop's thread only."""
+        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        CorkedTransport(self, sock, protocol)
+
     def run_once(self) -> None:
         """One turn: tasks, I/O, due timers, callbacks."""
         self._run_once()  # type: ignore[attr-defined]
@@ -200,7 +193,8 @@ class WorkerLoop(asyncio.SelectorEventLoop):
                 "asyncio.run_coroutine_threadsafe(), or keep the tasks that share an "
                 "asyncio object on one loop (asyncio.create_task, or a LocalSet)"
             )
-        task = current_task()
+        # Only what a poll loop polls can be pinned: for callbacks there is nothing to look up.
+        task = current_task() if self.worker.polling else None
         if task is not None:
             pin = getattr(task, "_pin", None)
             if pin is not None:
@@ -238,8 +232,31 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             elif callback.__class__ is LoopTask:  # a future that it awaits is done
                 # Between two drivers the next may be about to sleep.
                 return self.push(callback) if thread is None else self.queue_task(callback)
+            elif thread is not None and not self._debug:
+                # asyncio's, without its three calls.
+                if self.worker.polling:
+                    self._claim()
+                handle = events.Handle(callback, args, self, context)
+                self.ready.append(handle)
+                return handle
             self._claim()
             return super().call_soon(callback, *args, context=context)
+
+        def _process_events(self, event_list):
+            # asyncio's, without a call for each event.
+            ready = self.ready
+            for key, mask in event_list:
+                reader, writer = key.data
+                if mask & selectors.EVENT_READ and reader is not None:
+                    if reader._cancelled:
+                        self._remove_reader(key.fileobj)
+                    else:
+                        ready.append(reader)
+                if mask & selectors.EVENT_WRITE and writer is not None:
+                    if writer._cancelled:
+                        self._remove_writer(key.fileobj)
+                    else:
+                        ready.append(writer)
 
         def call_at(self, when, callback, *args, context=None):
             self._claim()
@@ -280,7 +297,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         def _make_socket_transport(self, *args, **kwargs):
             # Made by asyncio, with its checks; `write` alone would not use the loop.
             transport = super()._make_socket_transport(*args, **kwargs)
-            transport.__class__ = _SocketTransport
+            transport.__class__ = SocketTransport
             return transport
 
         def run_in_executor(self, executor, func, *args):

@@ -90,6 +90,9 @@ class Worker:
         self._busy_since = perf_counter()
 
         self.closed = False
+        #: How many poll loops are under way: one, and those of threads that block in place.
+        #: Without any, what runs is a callback or a task of asyncio's.
+        self.polling = 0
         #: Whether a batch of polls ends early, because callbacks of asyncio's wait.
         self._cut_short = False
         lifo = config.flavor == "multi_thread"
@@ -203,6 +206,7 @@ class Worker:
         lifo = self.lifo
         queue = self.queue
         source, other = stay, queue
+        self.polling += 1
         polls = 0
         lifo_left = _LIFO_LIMIT
         turn_ends = _SLICE
@@ -279,6 +283,7 @@ class Worker:
                         task._throw_next(error)
         if current is not None:
             clear_current_task(loop)
+        self.polling -= 1
         # A task's failure refers to this frame by its own frame's f_back.
         task = current = yielded = None
         return polls

@@ -1,0 +1,23 @@
+"""asyncio's transport of a connected socket, made safe for a loop among others."""
+
+from __future__ import annotations
+
+import threading
+from asyncio import selector_events
+from typing import TYPE_CHECKING
+
+
+class SocketTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
+    """asyncio's, which sends at once if it can, on whatever thread that is."""
+
+    if not TYPE_CHECKING:
+
+        def write(self, data):
+            if self._loop._thread_id != threading.get_ident():
+                self._loop._claim()
+            return super().write(data)
+
+        def writelines(self, list_of_data):
+            if self._loop._thread_id != threading.get_ident():
+                self._loop._claim()
+            return super().writelines(list_of_data)

@@ -12,6 +12,8 @@ from .stream import AsyncRead, AsyncWrite, Lines
 from .tcp_listener import TcpListener
 from .tcp_socket import TcpSocket
 from .tcp_stream import TcpStream
+from .tls import TlsAcceptor, TlsConnector
+from .tls_stream import TlsStream
 from .udp import UdpSocket
 from .unix_datagram import UnixDatagram
 from .unix_listener import UnixListener
@@ -34,6 +36,9 @@ __all__ = [
     "TcpListener",
     "TcpSocket",
     "TcpStream",
+    "TlsAcceptor",
+    "TlsConnector",
+    "TlsStream",
     "UCred",
     "UdpSocket",
     "UnixDatagram",

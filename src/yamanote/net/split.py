@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from .interest import Interest, Ready
 from .stream import CHUNK, AsyncRead, AsyncWrite, BytesLike
 
 if TYPE_CHECKING:
     from .socket_stream import SocketStream
+    from .tls_stream import TlsStream
+
+    Stream: TypeAlias = SocketStream | TlsStream[Any]
 
 
 class ReuniteError(Exception):
@@ -30,7 +33,7 @@ class ReadHalf(AsyncRead):
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     # What was read ahead is the stream's, however it is read.
@@ -83,7 +86,7 @@ class WriteHalf(AsyncWrite):
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def write(self, data: BytesLike) -> Coroutine[Any, Any, int]:
@@ -101,6 +104,11 @@ class WriteHalf(AsyncWrite):
 
     write_vectored.__doc__ = AsyncWrite.write_vectored.__doc__
 
+    def write_all_vectored(self, buffers: Sequence[BytesLike]) -> Coroutine[Any, Any, None]:
+        return self._stream.write_all_vectored(buffers)
+
+    write_all_vectored.__doc__ = AsyncWrite.write_all_vectored.__doc__
+
     def try_write(self, data: BytesLike) -> int:
         """As `TcpStream.try_write`. Tokio: `WriteHalf::try_write`."""
         return self._stream.try_write(data)
@@ -112,6 +120,11 @@ class WriteHalf(AsyncWrite):
     def writable(self) -> Coroutine[Any, Any, None]:
         """As `TcpStream.writable`. Tokio: `WriteHalf::writable`."""
         return self._stream.writable()
+
+    def flush(self) -> Coroutine[Any, Any, None]:
+        return self._stream.flush()
+
+    flush.__doc__ = AsyncWrite.flush.__doc__
 
     def shutdown(self) -> Coroutine[Any, Any, None]:
         return self._stream.shutdown()
@@ -139,7 +152,7 @@ class _Owners:
 
     __slots__ = ("_left", "stream")
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self._left = [None, None]
 
@@ -163,7 +176,7 @@ class OwnedReadHalf(ReadHalf):
         super().__init__(owners.stream)
         self._owners: _Owners | None = owners
 
-    def reunite(self, write: OwnedWriteHalf) -> SocketStream:
+    def reunite(self, write: OwnedWriteHalf) -> Stream:
         """Make one stream of the two halves again, which are used up.
 
         Raises:
@@ -208,7 +221,7 @@ class OwnedWriteHalf(WriteHalf):
         super().__init__(owners.stream)
         self._owners: _Owners | None = owners
 
-    def reunite(self, read: OwnedReadHalf) -> SocketStream:
+    def reunite(self, read: OwnedReadHalf) -> Stream:
         """As `OwnedReadHalf.reunite`. Tokio: `OwnedWriteHalf::reunite`."""
         return reunite(read, self)
 
@@ -241,12 +254,12 @@ class OwnedWriteHalf(WriteHalf):
         self.close()
 
 
-def into_split(stream: SocketStream) -> tuple[OwnedReadHalf, OwnedWriteHalf]:
+def into_split(stream: Stream) -> tuple[OwnedReadHalf, OwnedWriteHalf]:
     owners = _Owners(stream)
     return OwnedReadHalf(owners), OwnedWriteHalf(owners)
 
 
-def reunite(read: OwnedReadHalf, write: OwnedWriteHalf) -> SocketStream:
+def reunite(read: OwnedReadHalf, write: OwnedWriteHalf) -> Stream:
     owners = read._owners
     if owners is None or owners is not write._owners:
         raise ReuniteError(read, write)

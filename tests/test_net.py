@@ -333,8 +333,8 @@ class TestClose:
             before = descriptors()
             client, server = await connected()
             reading = await Waiting(server.read()).pending()
-            client.close()
             server.close()
+            client.close()
             assert descriptors() == before
             with pytest.raises(JoinError):
                 await reading.handle

@@ -1,13 +1,11 @@
 """Yamanote: Tokio's task system for Python."""
 
-from . import net as net
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import runtime as runtime
-from . import signal as signal
-from . import sync as sync
 from . import task as task
-from . import time as time
 from .runtime import EventLoop, Handle, Runtime, main, new_event_loop, run
-from .sync import CancellationToken
 from .task import (
     JoinError,
     JoinHandle,
@@ -24,6 +22,13 @@ from .task import (
     try_join,
     yield_now,
 )
+
+if TYPE_CHECKING:
+    from . import net as net
+    from . import signal as signal
+    from . import sync as sync
+    from . import time as time
+    from .sync import CancellationToken
 
 __version__ = "0.1.0"
 
@@ -50,3 +55,12 @@ __all__ = [
     "try_join",
     "yield_now",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when they are asked for: together they take as long as the rest.
+    if name in ("net", "signal", "sync", "time"):
+        return import_module(f"{__name__}.{name}")
+    if name == "CancellationToken":
+        return import_module(f"{__name__}.sync").CancellationToken
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

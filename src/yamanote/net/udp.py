@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any, final
 
 from .address import Address, SocketAddress, resolve
@@ -150,7 +149,7 @@ class UdpSocket(DatagramSocket):
         self._membership_v4(socket.IP_DROP_MEMBERSHIP, group, interface)
 
     def _membership_v4(self, option: int, group: str, interface: str) -> None:
-        value = IPv4Address(group).packed + IPv4Address(interface).packed
+        value = _packed(socket.AF_INET, group) + _packed(socket.AF_INET, interface)
         self._set_option(socket.IPPROTO_IP, option, value)
 
     def join_multicast_v6(self, group: str, interface: int = 0) -> None:
@@ -165,5 +164,12 @@ class UdpSocket(DatagramSocket):
         self._membership_v6(socket.IPV6_LEAVE_GROUP, group, interface)
 
     def _membership_v6(self, option: int, group: str, interface: int) -> None:
-        value = IPv6Address(group).packed + _INTERFACE.pack(interface)
+        value = _packed(socket.AF_INET6, group) + _INTERFACE.pack(interface)
         self._set_option(socket.IPPROTO_IPV6, option, value)
+
+
+def _packed(family: socket.AddressFamily, address: str) -> bytes:
+    try:
+        return socket.inet_pton(family, address)
+    except OSError:
+        raise ValueError(f"{address!r} is no {family.name} address") from None

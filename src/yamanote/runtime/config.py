@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, final
 
 from .hooks import TaskMeta
 
@@ -38,7 +37,7 @@ class RuntimeConfig(TypedDict, total=False):
     seed: int | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@final
 class Config:
     """A checked configuration.
 
@@ -65,27 +64,51 @@ class Config:
     seed: of the random choices (whom to steal from, which branch `select` tries first).
     """
 
-    flavor: str = "multi_thread"
-    worker_threads: int | None = None
-    name: str | None = None
-    max_blocking_threads: int = 512
-    thread_keep_alive: float = 10.0
-    thread_name: str | Callable[[], str] = "yamanote-worker"
-    event_interval: int = 61
-    global_queue_interval: int = 31
-    on_thread_start: ThreadHook | None = None
-    on_thread_stop: ThreadHook | None = None
-    on_thread_park: ThreadHook | None = None
-    on_thread_unpark: ThreadHook | None = None
-    on_task_spawn: TaskHook | None = None
-    on_task_terminate: TaskHook | None = None
-    on_before_task_poll: TaskHook | None = None
-    on_after_task_poll: TaskHook | None = None
-    unhandled_panic: str = "log"
-    start_paused: bool = False
-    seed: int | None = None
+    def __init__(
+        self,
+        *,
+        flavor: str = "multi_thread",
+        worker_threads: int | None = None,
+        name: str | None = None,
+        max_blocking_threads: int = 512,
+        thread_keep_alive: float = 10.0,
+        thread_name: str | Callable[[], str] = "yamanote-worker",
+        event_interval: int = 61,
+        global_queue_interval: int = 31,
+        on_thread_start: ThreadHook | None = None,
+        on_thread_stop: ThreadHook | None = None,
+        on_thread_park: ThreadHook | None = None,
+        on_thread_unpark: ThreadHook | None = None,
+        on_task_spawn: TaskHook | None = None,
+        on_task_terminate: TaskHook | None = None,
+        on_before_task_poll: TaskHook | None = None,
+        on_after_task_poll: TaskHook | None = None,
+        unhandled_panic: str = "log",
+        start_paused: bool = False,
+        seed: int | None = None,
+    ) -> None:
+        self.flavor = flavor
+        self.worker_threads = worker_threads
+        self.name = name
+        self.max_blocking_threads = max_blocking_threads
+        self.thread_keep_alive = thread_keep_alive
+        self.thread_name = thread_name
+        self.event_interval = event_interval
+        self.global_queue_interval = global_queue_interval
+        self.on_thread_start = on_thread_start
+        self.on_thread_stop = on_thread_stop
+        self.on_thread_park = on_thread_park
+        self.on_thread_unpark = on_thread_unpark
+        self.on_task_spawn = on_task_spawn
+        self.on_task_terminate = on_task_terminate
+        self.on_before_task_poll = on_before_task_poll
+        self.on_after_task_poll = on_after_task_poll
+        self.unhandled_panic = unhandled_panic
+        self.start_paused = start_paused
+        self.seed = seed
+        self._check()
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _one_of("flavor", self.flavor, "multi_thread", "current_thread")
         _one_of("unhandled_panic", self.unhandled_panic, "log", "shutdown_runtime")
         if self.worker_threads is not None:
@@ -99,10 +122,9 @@ class Config:
             raise ValueError(f"thread_keep_alive must be seconds, 0 or more, not {keep_alive!r}")
         if not callable(self.thread_name) and not isinstance(self.thread_name, str):
             raise ValueError(f"thread_name must be a str or a function, not {self.thread_name!r}")
-        for field in fields(self):
-            hook = getattr(self, field.name)
-            if field.name.startswith("on_") and hook is not None and not callable(hook):
-                raise ValueError(f"{field.name} must be a function, not {hook!r}")
+        for name, hook in vars(self).items():
+            if name.startswith("on_") and hook is not None and not callable(hook):
+                raise ValueError(f"{name} must be a function, not {hook!r}")
         if not isinstance(self.start_paused, bool):
             raise ValueError(f"start_paused must be a bool, not {self.start_paused!r}")
         if self.seed is not None and not isinstance(self.seed, int):
@@ -116,7 +138,7 @@ class Config:
         elif self.start_paused:
             raise ValueError("start_paused needs flavor='current_thread'")
         if self.flavor == "multi_thread" and self.worker_threads is None:
-            object.__setattr__(self, "worker_threads", default_worker_threads())
+            self.worker_threads = default_worker_threads()
 
     @property
     def workers(self) -> int:

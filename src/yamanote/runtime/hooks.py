@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NamedTuple, final
 
@@ -29,8 +28,7 @@ class Location(NamedTuple):
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class TaskMeta:
+class TaskMeta(NamedTuple):
     """What a callback learns of a task: its `id`, its `name`, and the line that spawned it.
 
     Tokio: `runtime::TaskMeta`.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class WorkerMetrics:
+class WorkerMetrics(NamedTuple):
     """Figures of one worker.
 
     polls: polls of tasks so far.
@@ -28,8 +26,7 @@ class WorkerMetrics:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class RuntimeMetrics:
+class RuntimeMetrics(NamedTuple):
     """Figures of a runtime. The counters are kept by each worker for itself and added
     up here, so they cost next to nothing and may be a moment behind.
 

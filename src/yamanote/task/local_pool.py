@@ -15,8 +15,6 @@ from ..runtime.runtime import Runtime
 from ..runtime.task import as_coroutine
 
 # The module, not the class: it is imported from either side first.
-from ..sync import cancellation
-from ..time.timeout import Elapsed, timeout
 from .local import LocalSet
 
 T = TypeVar("T")
@@ -223,10 +221,12 @@ class _PoolThread:
         #: The tasks that it has been given and that have not ended.
         self.load: set[_Load] = set()
         #: Cancelled when the thread shall end, after `_deadline` has been set.
-        self.closing = cancellation.CancellationToken()
+        from ..sync import CancellationToken  # see yamanote.__getattr__
+
+        self.closing = CancellationToken()
         self._deadline: float | None = None
         #: Cancelled when it has done all it will do.
-        self.ended = cancellation.CancellationToken()
+        self.ended = CancellationToken()
         self._runtime = Runtime(flavor="current_thread")
         self._local = LocalSet()
         self._started = threading.Event()
@@ -279,9 +279,11 @@ class _PoolThread:
         await self.closing.cancelled()
         for task in self._local._local.tasks.copy():
             task.abort()
+        from ..time import timeout
+
         try:
             await timeout(self._remaining(), self._local)
-        except Elapsed:
+        except TimeoutError:
             self._local.close()
 
 

@@ -4,6 +4,7 @@ Tokio: `tokio::net`, and `tokio::io`.
 """
 
 from .address import Address, SocketAddress, lookup_host
+from .async_fd import AsyncFd, AsyncFdReadyGuard
 from .buffered import BufReader, BufWriter
 from .copy import copy, copy_bidirectional
 from .interest import Interest, Ready
@@ -21,6 +22,8 @@ from .unix_stream import UCred, UnixStream
 
 __all__ = [
     "Address",
+    "AsyncFd",
+    "AsyncFdReadyGuard",
     "AsyncRead",
     "AsyncWrite",
     "BufReader",

@@ -6,11 +6,11 @@ import errno
 import os
 import socket
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..runtime.readiness import EitherReadiness, Readiness, Source, closed_error
+from ..runtime.readiness import AnyReadiness, Readiness, Source, closed_error
 from ..sync.budget import out_of_budget
 from ..task import yield_now
 from .interest import Interest, Ready
@@ -164,37 +164,32 @@ class NativeSocket:
             readiness.seen = readiness.tick
             self._source.watch(readiness)
 
-    async def _ready(self, readiness: Readiness) -> None:
-        """Wait until a system call of that direction may succeed. Cancel-safe."""
-        self._watch(readiness)
-        if readiness.is_ready() and out_of_budget():
-            await yield_now()
-        while not readiness.is_ready():
-            await readiness
+    async def _ready(self, *directions: Readiness) -> None:
+        """Wait until a system call of one of the directions may succeed. Cancel-safe."""
+        for each in directions:
+            self._watch(each)
+        await wait_for(directions)
 
     async def ready(self, interest: Interest) -> Ready:
-        """Wait until something of `interest` may be done.
+        """Wait until something of `interest` may be done: to read, to write or either.
 
         Returns:
             What of it may be; a `try_` method may have to wait all the same.
 
         Raises:
-            ValueError: `interest` is empty.
+            ValueError: `interest` is empty, or something else.
 
         Cancel-safe. Tokio: `TcpStream::ready`.
         """
         source = self._source
+        if not interest or interest & ~(Interest.READABLE | Interest.WRITABLE):
+            raise ValueError("ready() needs an interest: Interest.READABLE, WRITABLE or both")
         if interest == Interest.READABLE:
             await self._ready(source.readable)
         elif interest == Interest.WRITABLE:
             await self._ready(source.writable)
-        elif interest:
-            self._watch(source.readable)
-            self._watch(source.writable)
-            while not (source.readable.is_ready() or source.writable.is_ready()):
-                await EitherReadiness(source)
         else:
-            raise ValueError("ready() needs an interest: Interest.READABLE, WRITABLE or both")
+            await self._ready(source.readable, source.writable)
         ready = Ready.EMPTY
         if interest & Interest.READABLE and source.readable.is_ready():
             ready |= Ready.READABLE
@@ -240,6 +235,18 @@ class NativeSocket:
 
     def _set_option(self, level: int, option: int, value: int | bytes) -> None:
         self._now(self._sock.setsockopt, level, option, value)
+
+
+async def wait_for(directions: Sequence[Readiness]) -> None:
+    """Wait until one of them is ready, or has been since: somebody else may have used it up.
+    Cancel-safe."""
+    if any(each.is_ready() for each in directions):
+        if out_of_budget():
+            await yield_now()
+        return
+    ticks = [each.tick for each in directions]
+    while all(each.tick == tick for each, tick in zip(directions, ticks, strict=True)):
+        await (directions[0] if len(directions) == 1 else AnyReadiness(list(directions)))
 
 
 def would_block() -> BlockingIOError:

@@ -10,6 +10,10 @@ class Interest(enum.Flag):
 
     READABLE = enum.auto()
     WRITABLE = enum.auto()
+    #: Out-of-band data; of an AsyncFd only, where the system has epoll.
+    PRIORITY = enum.auto()
+    #: An error, or a message in the error queue; of an AsyncFd only, where there is epoll.
+    ERROR = enum.auto()
 
 
 class Ready(enum.Flag):
@@ -20,6 +24,8 @@ class Ready(enum.Flag):
     WRITABLE = enum.auto()
     READ_CLOSED = enum.auto()
     WRITE_CLOSED = enum.auto()
+    PRIORITY = enum.auto()
+    ERROR = enum.auto()
 
     def is_empty(self) -> bool:
         """Whether there is nothing."""
@@ -40,3 +46,11 @@ class Ready(enum.Flag):
     def is_write_closed(self) -> bool:
         """Whether the other side is known to read no more."""
         return bool(self & Ready.WRITE_CLOSED)
+
+    def is_priority(self) -> bool:
+        """Whether there is out-of-band data."""
+        return bool(self & Ready.PRIORITY)
+
+    def is_error(self) -> bool:
+        """Whether there is an error."""
+        return bool(self & Ready.ERROR)

@@ -39,10 +39,10 @@ class Readiness(Park):
     close something in between.
     """
 
-    __slots__ = ("_source", "_waiters", "final", "lock", "seen", "tick", "watched")
+    __slots__ = ("_waiters", "final", "lock", "seen", "source", "tick", "watched")
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self._waiters: list[Token] = []
         #: Whether the source's worker announces this direction.
         self.watched = False
@@ -71,11 +71,11 @@ class Readiness(Park):
                 raise
         else:
             yield from wait_outside(self)
-        if self._source.closed:
+        if self.source.closed:
             raise closed_error()
 
     def _register(self, token: Token) -> bool:
-        source = self._source
+        source = self.source
         if not self.watched:
             source.watch(self)
         self._waiters.append(token)
@@ -118,7 +118,17 @@ class Source:
         fd: the descriptor, which must not block.
     """
 
-    __slots__ = ("_lock", "closed", "fd", "level_triggered", "readable", "worker", "writable")
+    __slots__ = (
+        "_lock",
+        "closed",
+        "error",
+        "fd",
+        "level_triggered",
+        "priority",
+        "readable",
+        "worker",
+        "writable",
+    )
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -128,6 +138,9 @@ class Source:
         self.level_triggered = False
         self.readable = Readiness(self)
         self.writable = Readiness(self)
+        #: Of out-of-band data and of errors, if somebody wants to know.
+        self.priority: Readiness | None = None
+        self.error: Readiness | None = None
         # Re-entrant as those of the directions.
         self._lock = threading.RLock()
 
@@ -152,6 +165,14 @@ class Source:
             self.worker = worker
             self.level_triggered = worker.selector.level_triggered
 
+    def directions(self) -> list[Readiness]:
+        """All that somebody may wait for."""
+        return [
+            each
+            for each in (self.readable, self.writable, self.priority, self.error)
+            if each is not None
+        ]
+
     def rearm(self, readiness: Readiness) -> None:
         """Have the next event of one direction announced, where each is announced once."""
         worker = self.worker
@@ -170,38 +191,40 @@ class Source:
         """Leave the worker, which may have been closed; whoever waits looks anew."""
         with self._lock:
             worker, self.worker = self.worker, None
-            self.readable.watched = self.writable.watched = False
+            for readiness in self.directions():
+                readiness.watched = False
             if worker is not None:
                 worker.selector.unwatch(self)
         woken: list[Token] = []
-        for readiness in (self.readable, self.writable):
+        for readiness in self.directions():
             readiness._waiters.copy()  # see `closed`, or that there is no worker
             readiness.release(woken)
         for token in woken:
             wake(token)
 
 
-class EitherReadiness(Park):
-    """Awaited, waits until one of the two directions of a Source may be ready."""
+class AnyReadiness(Park):
+    """Awaited, waits until one of several directions of a Source may be ready."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("_directions",)
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, directions: list[Readiness]) -> None:
+        self._directions = directions
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from self._wait()
-        if self._source.closed:
+        if self._directions[0].source.closed:
             raise closed_error()
 
     def _register(self, token: Token) -> bool:
-        source = self._source
-        waits = source.readable._register(token)
-        return source.writable._register(token) and waits
+        waits = True
+        for each in self._directions:
+            waits &= each._register(token)
+        return waits
 
     def _unregister(self, token: Token) -> None:
-        self._source.readable._unregister(token)
-        self._source.writable._unregister(token)
+        for each in self._directions:
+            each._unregister(token)
 
 
 def closed_error() -> OSError:

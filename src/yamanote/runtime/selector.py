@@ -112,6 +112,7 @@ if hasattr(select, "epoll"):
     _WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
     _ENDED = select.EPOLLRDHUP | select.EPOLLHUP
     _BROKEN = select.EPOLLHUP
+    _RARE = select.EPOLLPRI | select.EPOLLERR
 
     class _EpollSelector(WorkerSelector):
         """One epoll for asyncio's descriptors and, edge-triggered, the native ones: another of
@@ -166,6 +167,11 @@ if hasattr(select, "epoll"):
                         if event & _BROKEN:
                             writable.final = True
                         writable.announce(woken)
+                    if event & _RARE:
+                        if event & select.EPOLLPRI and source.priority is not None:
+                            source.priority.announce(woken)
+                        if event & select.EPOLLERR and source.error is not None:
+                            source.error.announce(woken)
                     continue
                 key = keys.get(fd)
                 if key is not None:
@@ -183,6 +189,10 @@ if hasattr(select, "epoll"):
             events = _TO_READ if source.readable.watched else 0
             if source.writable.watched:
                 events |= _TO_WRITE
+            if source.priority is not None:
+                events |= select.EPOLLET | select.EPOLLPRI
+            if source.error is not None:
+                events |= select.EPOLLET  # it is announced in any case
             if self._sources.get(source.fd) is source:
                 self._epoll.modify(source.fd, events)
                 return

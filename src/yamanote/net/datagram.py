@@ -50,6 +50,15 @@ class DatagramSocket(NativeSocket):
         """
         return await self._io(self._readable, self._sock.recvfrom, max_bytes)
 
+    async def recv_into(self, buffer: bytearray | memoryview) -> int:
+        """As `recv`, into `buffer`; returns how many bytes. Tokio: `UdpSocket::recv_buf`."""
+        return await self._io(self._readable, self._sock.recv_into, buffer)
+
+    async def recv_from_into(self, buffer: bytearray | memoryview) -> tuple[int, Any]:
+        """As `recv_from`, into `buffer`; returns how many bytes, and the address that they
+        came from. Tokio: `UdpSocket::recv_buf_from`."""
+        return await self._io(self._readable, self._sock.recvfrom_into, buffer)
+
     def try_send(self, data: BytesLike) -> int:
         """As `send`, if there is room at once.
 
@@ -87,6 +96,31 @@ class DatagramSocket(NativeSocket):
     async def peek_from(self, max_bytes: int = LARGEST) -> tuple[bytes, Any]:
         """As `recv_from`, but the datagram stays. Tokio: `UdpSocket::peek_from`."""
         return await self._io(self._readable, self._sock.recvfrom, max_bytes, socket.MSG_PEEK)
+
+    def try_peek_from(self, max_bytes: int = LARGEST) -> tuple[bytes, Any]:
+        """As `peek_from`, if there is a datagram.
+
+        Raises:
+            BlockingIOError: there is none; wait for `readable()`.
+
+        Tokio: `UdpSocket::try_peek_from`.
+        """
+        return self._try(self._readable, self._sock.recvfrom, max_bytes, socket.MSG_PEEK)
+
+    async def peek_sender(self) -> Any:
+        """Wait for a datagram, and say where it came from; it stays. Cancel-safe. Tokio:
+        `UdpSocket::peek_sender`."""
+        return (await self.peek_from(0))[1]
+
+    def try_peek_sender(self) -> Any:
+        """As `peek_sender`, if there is a datagram.
+
+        Raises:
+            BlockingIOError: there is none; wait for `readable()`.
+
+        Tokio: `UdpSocket::try_peek_sender`.
+        """
+        return self.try_peek_from(0)[1]
 
     def peer_addr(self) -> Any:
         """The address that the socket is connected to. Tokio: `UdpSocket::peer_addr`."""

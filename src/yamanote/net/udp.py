@@ -113,6 +113,22 @@ class UdpSocket(DatagramSocket):
         """Set the time to live of its packets. Tokio: `UdpSocket::set_ttl`."""
         self._set_option(socket.IPPROTO_IP, socket.IP_TTL, hops)
 
+    def tos_v4(self) -> int:
+        """The type of service of its packets. Tokio: `UdpSocket::tos_v4`."""
+        return self._get_option(socket.IPPROTO_IP, socket.IP_TOS)
+
+    def set_tos_v4(self, tos: int) -> None:
+        """Set the type of service of its packets. Tokio: `UdpSocket::set_tos_v4`."""
+        self._set_option(socket.IPPROTO_IP, socket.IP_TOS, tos)
+
+    def tclass_v6(self) -> int:
+        """The traffic class of its packets. Tokio: `UdpSocket::tclass_v6`."""
+        return self._get_option(socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+
+    def set_tclass_v6(self, tclass: int) -> None:
+        """Set the traffic class of its packets. Tokio: `UdpSocket::set_tclass_v6`."""
+        self._set_option(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tclass)
+
     def multicast_loop_v4(self) -> bool:
         """Whether it hears its own multicasts. Tokio: `UdpSocket::multicast_loop_v4`."""
         return bool(self._get_option(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP))

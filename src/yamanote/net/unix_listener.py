@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Any, final
@@ -64,8 +65,10 @@ def bound(kind: int, path: Path) -> socket.socket:
         sock.bind(os.fspath(path))
     except OSError as error:
         sock.close()
-        hint = ""
-        if isinstance(path, (str, os.PathLike)) and os.path.exists(path):
-            hint = " (it exists: remove it, if no other process listens there)"
-        raise type(error)(error.errno, f"{error.strerror}{hint}", os.fspath(path)) from None
+        number, text = error.errno, error.strerror
+        if number is None:  # Python's own, of a path that is too long
+            number, text = errno.ENAMETOOLONG, str(error)
+        elif number == errno.EADDRINUSE:
+            text = f"{text} (it exists: remove it, if no other process listens there)"
+        raise OSError(number, text, os.fspath(path)) from None
     return sock

@@ -30,6 +30,7 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python bench/run.py $(ARGS)
 	$(BIN)/python bench/channels.py $(ARGS)
+	$(BIN)/python bench/echo.py $(ARGS)
 
 compat: $(COMPAT_READY)
 	PYTHONPATH=$(CURDIR)/src $(COMPAT)/bin/python compat/run.py $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sysconfig
 import threading
 from collections.abc import Coroutine, Generator
@@ -143,3 +144,13 @@ async def every_thread() -> None:
     for _ in range(workers):
         spawn(meet())
     await spawn_blocking(int)
+
+
+def on_plain_asyncio(coro: Coroutine[Any, Any, Any]) -> Any:
+    """`asyncio.run`, but for its look at all tasks: an alpha of a free-threaded build fails
+    there when another thread makes one at this moment."""
+    loop = asyncio.SelectorEventLoop()
+    try:
+        return loop.run_until_complete(coro)
+    finally:
+        loop.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import yamanote
-from tests.gates import Gate, settled
+from tests.gates import Gate, on_plain_asyncio, settled
 from yamanote import Runtime, join, spawn, spawn_blocking, yield_now
 from yamanote.time import (
     DelayQueue,
@@ -237,7 +237,7 @@ def test_reset_acts_on_all_who_wait(rt: Runtime) -> None:
             await join(wait(one), wait(two))
 
         tasks: list[Any] = [spawn(wait_twice(*waits[:2])), asyncio.create_task(wait(waits[2]))]
-        tasks.append(spawn_blocking(asyncio.run, wait(waits[3])))
+        tasks.append(spawn_blocking(on_plain_asyncio, wait(waits[3])))
         for gate in waits:
             await gate.wait()
         await settled()

@@ -15,7 +15,7 @@ pytest.importorskip("hypothesis")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.gates import settled
+from tests.gates import on_plain_asyncio, settled
 from tests.polled import settle
 from yamanote import Runtime, join, spawn, spawn_blocking
 from yamanote.time import DelayQueue, Sleep, advance, now, sleep, sleep_until, timeout
@@ -265,7 +265,7 @@ def test_reset_from_threads(multi_rt: Runtime, switch_interval: float, seed: int
 
             resets = [spawn_blocking(reset) for _ in range(2)]
             tasks.append(asyncio.create_task(wait()))
-            tasks.append(spawn_blocking(asyncio.run, wait()))
+            tasks.append(spawn_blocking(on_plain_asyncio, wait()))
             for handle in resets:
                 await handle
             if chance.random() < 0.5:

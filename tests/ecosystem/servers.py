@@ -62,7 +62,7 @@ def package(name: str) -> Any:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Debian's package `postgresql`."""
-    initdb, pg_ctl = _program("initdb", "postgresql"), _program("pg_ctl", "postgresql")
+    initdb, pg_ctl = program("initdb", "postgresql"), program("pg_ctl", "postgresql")
     with tempfile.TemporaryDirectory(prefix="yamanote-pg-") as folder:
         as_user: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -101,13 +101,13 @@ def postgres() -> Iterator[Postgres]:
 @contextmanager
 def redis() -> Iterator[Redis]:
     """Debian's package `redis-server`."""
-    program = _program("redis-server", "redis-server")
+    executable = program("redis-server", "redis-server")
     with tempfile.TemporaryDirectory(prefix="yamanote-redis-") as folder:
         log = f"{folder}/log"
         for _ in range(ATTEMPTS):
             port = _free_port()
             where = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
-            server = subprocess.Popen([program, *where, "--logfile", log, "--save", ""])
+            server = subprocess.Popen([executable, *where, "--logfile", log, "--save", ""])
             if _accepts(server, port):
                 break
             server.kill()
@@ -121,7 +121,7 @@ def redis() -> Iterator[Redis]:
             server.wait()
 
 
-def _program(name: str, debian: str) -> str:
+def program(name: str, debian: str) -> str:
     # Debian keeps PostgreSQL's out of the PATH, a folder for each version.
     folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])

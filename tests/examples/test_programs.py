@@ -1,4 +1,4 @@
-"""The examples, each run as its readers would run it."""
+"""The examples that are no servers of their own, each run as its readers would run it."""
 
 from __future__ import annotations
 
@@ -6,68 +6,26 @@ import hashlib
 import json
 import os
 import re
-import signal
-import socket
-import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import yamanote
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-TIME_LIMIT = 60.0  # seconds; only a hang reaches it
-
-CommandLine = Callable[[str], list[str]]
-
-
-@pytest.fixture
-def environment(workers: int) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PYTHONPATH": str(Path(yamanote.__file__).parents[1]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "YAMANOTE_WORKER_THREADS": str(workers),
-    }
-
-
-@pytest.fixture(autouse=True)
-def sigint() -> Iterator[None]:
-    # A shell's background job ignores Ctrl-C, and its children would too.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def by_command(example: str) -> list[str]:
-    return ["-m", "yamanote", "run", f"{EXAMPLES / example}.py:main"]
-
-
-def by_itself(example: str) -> list[str]:
-    return [str(EXAMPLES / f"{example}.py")]
-
-
-both_ways = pytest.mark.parametrize("command_line", [by_command, by_itself])
-
-
-def run(environment: dict[str, str], *args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *map(str, args)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT,
-    )
-
+from tests.examples.programs import (
+    EXAMPLES,
+    TIME_LIMIT,
+    CommandLine,
+    both_ways,
+    by_command,
+    by_itself,
+    run,
+    server,
+)
 
 GOOD = """\
 import abc
@@ -239,144 +197,6 @@ def test_codestat_shows_a_bar_on_a_terminal(tree: Path, environment: dict[str, s
     assert b"] 11/11 files" in b"".join(shown)
 
 
-@contextmanager
-def server(
-    environment: dict[str, str], command_line: list[str], status: int
-) -> Iterator[tuple[str, int]]:
-    """Run a server and yield its address; in the end press Ctrl-C, and it must exit cleanly."""
-    with subprocess.Popen(
-        [sys.executable, *command_line, "--port", "0"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.fullmatch(r"listening on (.+):(\d+)\n", line)
-            assert found, (line, process.communicate(timeout=TIME_LIMIT))
-            yield found[1], int(found[2])
-            process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=TIME_LIMIT)
-            assert (process.returncode, stdout, stderr) == (status, "", "")
-        finally:
-            process.kill()
-
-
-# A command that Ctrl-C ended says so; the scripts take it for the way to stop a server.
-servers_both_ways = pytest.mark.parametrize(
-    ("command_line", "status"), [(by_command, 130), (by_itself, 0)]
-)
-
-
-def connect(address: tuple[str, int]) -> socket.socket:
-    return socket.create_connection(address, timeout=TIME_LIMIT)
-
-
-def read_to_the_end(client: socket.socket) -> bytes:
-    return b"".join(iter(lambda: client.recv(65536), b""))
-
-
-@servers_both_ways
-def test_echo_server(environment: dict[str, str], command_line: CommandLine, status: int) -> None:
-    with ExitStack() as stack:
-        with server(environment, command_line("echo_server"), status) as address:
-            clients = [stack.enter_context(connect(address)) for _ in range(20)]
-            for number, client in enumerate(clients):
-                client.sendall(b"hello from %d\n" % number)
-            for number, client in enumerate(clients):
-                with client.makefile("rb") as lines:
-                    assert lines.readline() == b"hello from %d\n" % number
-            for client in clients[::2]:
-                client.shutdown(socket.SHUT_WR)
-                assert read_to_the_end(client) == b""
-        # The server has stopped with ten connections open: it has closed them.
-        for client in clients[1::2]:
-            assert read_to_the_end(client) == b""
-
-
-def test_echo_server_gives_back_much_data(environment: dict[str, str]) -> None:
-    data = hashlib.shake_256(b"echo").digest(8 << 20)
-    with server(environment, by_itself("echo_server"), 0) as address, connect(address) as client:
-
-        def send() -> None:
-            client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        assert read_to_the_end(client) == data
-        sender.join(TIME_LIMIT)
-
-
-def test_echo_server_survives_a_reset(environment: dict[str, str]) -> None:
-    with server(environment, by_itself("echo_server"), 0) as address:
-        with connect(address) as rude:
-            rude.sendall(b"x" * 100_000)
-            # Closed with data unread, and no time to linger: the peer gets a reset.
-            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        with connect(address) as client:
-            client.sendall(b"still there?")
-            client.shutdown(socket.SHUT_WR)
-            assert read_to_the_end(client) == b"still there?"
-
-
-class Chatter:
-    """Someone in the chat room."""
-
-    def __init__(self, address: tuple[str, int], name: str) -> None:
-        self.socket = connect(address)
-        self.lines = self.socket.makefile("r", encoding="utf-8", newline="\n")
-        self.say(name)
-
-    def say(self, line: str) -> None:
-        self.socket.sendall(f"{line}\n".encode())
-
-    def hears(self) -> str:
-        return self.lines.readline().rstrip("\n")
-
-    def close(self) -> None:
-        self.lines.close()
-        self.socket.close()
-
-
-@servers_both_ways
-def test_chat_server(environment: dict[str, str], command_line: CommandLine, status: int) -> None:
-    with ExitStack() as stack:
-        with server(environment, command_line("chat_server"), status) as address:
-
-            def enter(name: str) -> Chatter:
-                chatter = Chatter(address, name)
-                stack.callback(chatter.close)
-                return chatter
-
-            anna = enter("Anna")
-            assert anna.hears() == "* welcome, Anna; here: Anna"
-            zoë = enter("Zoë")
-            assert zoë.hears() == "* welcome, Zoë; here: Anna, Zoë"
-            assert anna.hears() == "* Zoë is here"
-
-            anna.say("Bonjour, ça va ?")
-            assert zoë.hears() == "Anna: Bonjour, ça va ?"
-            zoë.say("oui")
-            assert anna.hears() == "Zoë: oui"
-
-            for name in ("Anna", ""):
-                impostor = enter(name)
-                assert impostor.hears() == "* this name is taken, or none"
-                assert impostor.hears() == ""
-
-            ben = enter("Ben")
-            assert ben.hears() == "* welcome, Ben; here: Anna, Ben, Zoë"
-            assert anna.hears() == zoë.hears() == "* Ben is here"
-            ben.close()
-            assert anna.hears() == zoë.hears() == "* Ben has left"
-        # Ctrl-C has shown both of them out.
-        assert anna.hears() == zoë.hears() == ""
-
-
 @both_ways
 def test_pipeline(tmp_path: Path, environment: dict[str, str], command_line: CommandLine) -> None:
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
@@ -430,7 +250,7 @@ def test_background_tasks_report_a_failure(tmp_path: Path, environment: dict[str
 
 def test_flask_engine(environment: dict[str, str]) -> None:
     pytest.importorskip("flask")
-    with server(environment, by_itself("flask_engine"), 0) as (host, port):
+    with server(environment, by_itself("flask_engine")) as (host, port):
 
         def ask(method: str, path: str, body: str | None = None) -> tuple[int, Any]:
             connection = HTTPConnection(host, port, timeout=TIME_LIMIT)

@@ -159,9 +159,9 @@ class Connection:
             for channel in channels:
                 self._pubsub.subscribe(self._subscriber, channel)
         else:
-            subscribed = channels or list(self._subscriber.channels)
-            for known in subscribed or [None]:
-                self._pubsub.unsubscribe(self._subscriber, known)
+            known: list[bytes | None] = [*(channels or self._subscriber.channels)]
+            for channel_or_none in known or [None]:
+                self._pubsub.unsubscribe(self._subscriber, channel_or_none)
 
     async def _write_messages(self, messages: mpsc.Receiver[bytes]) -> None:
         with contextlib.suppress(OSError):

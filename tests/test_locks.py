@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.gates import FREE_THREADED, Gate, forever, stays_pending, until
+from tests.gates import FREE_THREADED, Gate, forever, on_plain_asyncio, stays_pending, until
 from yamanote import JoinError, Runtime, block_in_place, spawn, spawn_blocking
 from yamanote.sync import (
     AcquireError,
@@ -221,7 +221,7 @@ def test_tasks_of_all_kinds_and_threads(rt: Runtime, switch_interval: float, kin
 
     async def main() -> None:
         handles = [spawn(use()) for _ in range(4)]
-        handles += [spawn_blocking(use_in_thread), spawn_blocking(asyncio.run, use())]
+        handles += [spawn_blocking(use_in_thread), spawn_blocking(on_plain_asyncio, use())]
         for handle in handles:
             await handle
 

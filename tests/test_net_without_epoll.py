@@ -23,7 +23,7 @@ PROGRAM = """
         del select.epoll
     selectors.DefaultSelector = getattr(selectors, sys.argv[1])
 
-    import asyncio
+    import asyncio, os, socket, threading
     import yamanote
     from yamanote import JoinError, spawn, yield_now
     from yamanote.net import AsyncFd, Interest, TcpListener, TcpStream, UdpSocket, UnixStream
@@ -122,8 +122,118 @@ PROGRAM = """
             except OSError as error:
                 assert "epoll" in str(error)
 
+    async def turns():
+        # Of this worker's loop, each with a look at what is ready.
+        for _ in range(3):
+            turned = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(turned.set_result, None)
+            await turned
+
+    async def closed_on_a_thread():
+        # And asyncio has the number next.
+        loop = asyncio.get_running_loop()
+        for _ in range(20):
+            one, other = UnixStream.pair()
+            async with one, other:
+                reading = spawn(one.read())
+                await turns()
+                closing = threading.Thread(target=one.close)
+                closing.start()
+                closing.join()
+                a, b = socket.socketpair()
+                with a, b:
+                    received = asyncio.Event()
+                    loop.add_reader(a, received.set)
+                    b.send(b"x")
+                    await received.wait()
+                    loop.remove_reader(a)
+                try:
+                    await reading
+                except JoinError as error:
+                    assert isinstance(error.__cause__, OSError), error
+
+    async def closed_behind_our_back():
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        with AsyncFd(reader, Interest.READABLE) as afd:
+            reading = spawn(afd.async_io(Interest.READABLE, os.read, reader, 1))
+            await turns()
+            os.close(reader)
+            await turns()
+        try:
+            await reading
+        except JoinError as error:
+            assert isinstance(error.__cause__, OSError), error
+        os.close(writer)
+
+    async def closed_on_other_workers():
+        # While their worker waits, and the numbers are used again at once.
+        async def reads(stream):
+            try:
+                await stream.read()
+            except OSError:
+                pass
+
+        async def close(stream):
+            stream.close()
+
+        async def some():
+            for _ in range(100):
+                one, other = UnixStream.pair()
+                reading = [spawn(reads(one)), spawn(reads(other))]
+                await yield_now()
+                await spawn(close(one))
+                other.close()
+                for handle in reading:
+                    await handle
+
+        sys.setswitchinterval(1e-6)
+        for handle in [spawn(some()) for _ in range(8)]:
+            await handle
+        sys.setswitchinterval(0.005)
+
+    async def asyncios_own():
+        loop = asyncio.get_running_loop()
+        a, b = socket.socketpair()
+        with a, b:
+            a.setblocking(False)
+            loop.add_reader(a, int)
+            try:
+                AsyncFd(a)
+            except RuntimeError as error:
+                assert "asyncio's loop" in str(error)
+            else:
+                assert False
+            loop.remove_reader(a)
+            with AsyncFd(a) as afd:
+                for waits in (False, True):
+                    if waits:
+                        reading = spawn(afd.async_io(Interest.READABLE, a.recv, 1))
+                        await turns()
+                    for refused in (lambda: loop.add_reader(a, int), lambda: AsyncFd(a)):
+                        try:
+                            refused()
+                        except (FileExistsError, RuntimeError):
+                            pass
+                        else:
+                            assert False
+                b.send(b"x")
+                assert await reading == b"x"
+
     async def main():
-        for test in (tcp, large, udp, closed, cancelled, beside_asyncio, fds):
+        for test in (
+            tcp,
+            large,
+            udp,
+            closed,
+            cancelled,
+            beside_asyncio,
+            fds,
+            closed_on_a_thread,
+            closed_behind_our_back,
+            closed_on_other_workers,
+            asyncios_own,
+        ):
             await test()
 
     yamanote.run(main())

@@ -18,6 +18,7 @@ from .tls_stream import TlsStream
 from .udp import UdpSocket
 from .unix_datagram import UnixDatagram
 from .unix_listener import UnixListener
+from .unix_socket import UnixSocket
 from .unix_stream import UCred, UnixStream
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "UdpSocket",
     "UnixDatagram",
     "UnixListener",
+    "UnixSocket",
     "UnixStream",
     "WriteHalf",
     "copy",

@@ -33,8 +33,8 @@ class AsyncFd(Generic[F]):
             data = await afd.async_io(Interest.READABLE, os.read, fd, 4096)
 
     The descriptor must not block (`os.set_blocking(fd, False)`), and stays the caller's: it is
-    to be closed after the AsyncFd. Any task on any worker may use it, several at once.
-    Thread-safe. Tokio: `io::unix::AsyncFd`.
+    to be closed after the AsyncFd, of which it has one at a time. Any task on any worker may use
+    it, several at once. Thread-safe. Tokio: `io::unix::AsyncFd`.
 
     Args:
         inner: the descriptor's number, or an object that has it.
@@ -43,9 +43,9 @@ class AsyncFd(Generic[F]):
 
     Raises:
         OSError: the system has no readiness for it, such as for a file on a disk (EPERM).
-        RuntimeError: there is no runtime here.
+        RuntimeError: there is no runtime here, or something else waits for the descriptor.
         TypeError: `inner` has no descriptor.
-        ValueError: `interest` is empty.
+        ValueError: `interest` is empty, or `inner` is closed.
     """
 
     __slots__ = ("__weakref__", "_inner", "_interest", "_source")
@@ -64,12 +64,14 @@ class AsyncFd(Generic[F]):
         self._inner = inner
         self._interest = interest
         self._source = source = Source(fd)
-        for direction in self._directions(interest):
-            direction.seen = direction.tick  # only what is announced from now on counts
-            source.watch(direction)
-        if source.level_triggered and interest & ~BOTH:
+        try:
+            for direction in self._directions(interest):
+                source.watch(direction, used_up=True)
+            if source.level_triggered and interest & ~BOTH:
+                raise OSError(errno.ENOTSUP, "without epoll there is READABLE and WRITABLE only")
+        except BaseException:
             source.close()
-            raise OSError(errno.ENOTSUP, "without epoll there is READABLE and WRITABLE only")
+            raise
 
     def _directions(self, interest: Interest) -> list[Readiness]:
         source = self._source
@@ -240,24 +242,26 @@ class AsyncFdReadyGuard(Generic[F]):
     def _meaning(self, direction: Readiness) -> Ready:
         source = self._afd._source
         if direction is source.readable:
-            return Ready.READABLE | Ready.READ_CLOSED if direction.final else Ready.READABLE
+            return Ready.READABLE | Ready.READ_CLOSED if direction.has_ended() else Ready.READABLE
         if direction is source.writable:
-            return Ready.WRITABLE | Ready.WRITE_CLOSED if direction.final else Ready.WRITABLE
+            return Ready.WRITABLE | Ready.WRITE_CLOSED if direction.has_ended() else Ready.WRITABLE
         return Ready.PRIORITY if direction is source.priority else Ready.ERROR
 
     def clear_ready(self) -> None:
         """It was not ready, or is not any more: let the next `ready` wait for an event.
 
-        Tokio: `AsyncFdReadyGuard::clear_ready`.
+        Where the other side has ended it stays ready: there is no event to come. Tokio:
+        `AsyncFdReadyGuard::clear_ready`.
         """
         for direction, tick in self._ticks:
-            direction.seen = tick
+            if not direction.has_ended():
+                direction.seen = tick
 
     def clear_ready_matching(self, ready: Ready) -> None:
         """As `clear_ready`, of what is in `ready`. Tokio:
         `AsyncFdReadyGuard::clear_ready_matching`."""
         for direction, tick in self._ticks:
-            if self._meaning(direction) & ready:
+            if self._meaning(direction) & ready and not direction.has_ended():
                 direction.seen = tick
 
     def retain_ready(self) -> None:

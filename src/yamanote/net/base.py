@@ -121,7 +121,8 @@ class NativeSocket:
     def _now(self, func: Callable[..., T], *args: Any) -> T:
         """Do what doesn't wait: options and addresses."""
         try:
-            return func(*args)
+            with self._writable.lock:
+                return func(*args)
         except OSError as error:
             raise self._explain(error) from None
 
@@ -161,8 +162,7 @@ class NativeSocket:
         """See that the direction is announced, and take for ready only what is."""
         if not readiness.watched:
             self._check_open()
-            readiness.seen = readiness.tick
-            self._source.watch(readiness)
+            self._source.watch(readiness, used_up=True)
 
     async def _ready(self, *directions: Readiness) -> None:
         """Wait until a system call of one of the directions may succeed. Cancel-safe."""
@@ -193,11 +193,11 @@ class NativeSocket:
         ready = Ready.EMPTY
         if interest & Interest.READABLE and source.readable.is_ready():
             ready |= Ready.READABLE
-            if source.readable.final:
+            if source.readable.has_ended():
                 ready |= Ready.READ_CLOSED
         if interest & Interest.WRITABLE and source.writable.is_ready():
             ready |= Ready.WRITABLE
-            if source.writable.final:
+            if source.writable.has_ended():
                 ready |= Ready.WRITE_CLOSED
         return ready
 
@@ -240,11 +240,11 @@ class NativeSocket:
 async def wait_for(directions: Sequence[Readiness]) -> None:
     """Wait until one of them is ready, or has been since: somebody else may have used it up.
     Cancel-safe."""
-    if any(each.is_ready() for each in directions):
+    ticks = [each.tick for each in directions]  # first: an event may come any moment
+    if any(each.seen != tick for each, tick in zip(directions, ticks, strict=True)):
         if out_of_budget():
             await yield_now()
         return
-    ticks = [each.tick for each in directions]
     while all(each.tick == tick for each, tick in zip(directions, ticks, strict=True)):
         await (directions[0] if len(directions) == 1 else AnyReadiness(list(directions)))
 

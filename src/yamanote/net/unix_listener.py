@@ -62,13 +62,21 @@ def bound(kind: int, path: Path) -> socket.socket:
     """A new socket at `path`."""
     sock = socket.socket(socket.AF_UNIX, kind)
     try:
+        bind_to(sock, path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bind_to(sock: socket.socket, path: Path) -> None:
+    """Bind `sock`, or say why not."""
+    try:
         sock.bind(os.fspath(path))
     except OSError as error:
-        sock.close()
         number, text = error.errno, error.strerror
         if number is None:  # Python's own, of a path that is too long
             number, text = errno.ENAMETOOLONG, str(error)
         elif number == errno.EADDRINUSE:
             text = f"{text} (it exists: remove it, if no other process listens there)"
         raise OSError(number, text, os.fspath(path)) from None
-    return sock

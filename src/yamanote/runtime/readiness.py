@@ -19,6 +19,7 @@ sides lock the list of the waiters between their store and their look.
 from __future__ import annotations
 
 import errno
+import select
 import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,25 @@ class Readiness(Park):
         except ValueError:
             pass
 
+    def has_ended(self) -> bool:
+        """Whether the peer has ended, by the system's own word.
+
+        What was announced may be no more: a socket that is not connected has ended, too. Or it
+        was of another descriptor, which had the number before.
+        """
+        if not self.final:
+            return False
+        source = self.source
+        with self.lock:
+            if source.closed:
+                return False
+            poller = select.poll()
+            ended = select.POLLHUP
+            if self is source.readable:
+                ended |= select.POLLRDHUP
+            poller.register(source.fd, ended)
+            return any(event & ended for _, event in poller.poll(0))
+
     def announce(self, woken: list[Token]) -> None:
         """There was an event. Moves those who wait to `woken`. For the driver."""
         self.tick += 1
@@ -144,18 +164,26 @@ class Source:
         # Re-entrant as those of the directions.
         self._lock = threading.RLock()
 
-    def watch(self, readiness: Readiness) -> None:
+    def watch(self, readiness: Readiness, used_up: bool = False) -> None:
         """Have a worker announce the events of one direction: the one that runs here, if
         none announces the other direction yet.
 
+        Args:
+            used_up: take it for ready only when it has been announced.
+
         Raises:
-            RuntimeError: there is no runtime here, or it has been shut down.
+            RuntimeError: there is no runtime here, it has been shut down, or something else
+                waits for the same descriptor.
             OSError: the system has no readiness for it, such as for a file on a disk.
         """
         with self._lock:
             if readiness.watched or self.closed:
                 return
             worker = self.worker or here.worker or current_core().any_worker()
+            # First: who finds it watched must rearm it.
+            self.level_triggered = worker.selector.level_triggered
+            if used_up:
+                readiness.seen = readiness.tick
             readiness.watched = True
             try:
                 worker.selector.watch(self)
@@ -163,7 +191,6 @@ class Source:
                 readiness.watched = False
                 raise
             self.worker = worker
-            self.level_triggered = worker.selector.level_triggered
 
     def directions(self) -> list[Readiness]:
         """All that somebody may wait for."""
@@ -175,7 +202,8 @@ class Source:
 
     def rearm(self, readiness: Readiness) -> None:
         """Have the next event of one direction announced, where each is announced once."""
-        worker = self.worker
+        with self._lock:  # not before it has been watched
+            worker = self.worker
         if worker is not None:
             worker.selector.want(self, readiness is self.writable)
             worker.unpark()
@@ -228,4 +256,4 @@ class AnyReadiness(Park):
 
 
 def closed_error() -> OSError:
-    return OSError(errno.EBADF, "the socket is closed")
+    return OSError(errno.EBADF, "the socket, or the AsyncFd, is closed")

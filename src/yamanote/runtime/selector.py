@@ -3,11 +3,12 @@ are registered with."""
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import selectors
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .here import here
@@ -33,28 +34,40 @@ class WorkerSelector(selectors.DefaultSelector):
         super().__init__()
         #: What is watched, by its descriptor. Any thread adds and removes.
         self._sources: dict[int, Source] = {}
+        #: Whether `release` has been called.
+        self._released = False
         #: What other threads have asked for.
         self._wanted: deque[tuple[Source, int]] = deque()
 
     def select(self, timeout: float | None = None) -> Any:
         return self.turn(timeout)
 
+    # What asyncio finds: what is its own.
+
+    def get_map(self) -> Any:
+        self._catch_up()
+        keys = super().get_map()
+        return keys and _AsyncioKeys(keys)  # None once it is closed
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        if fd not in self._sources:
+            key = super().register(fileobj, events, data)
+            if fd not in self._sources:  # nor since: watch() looks here after it has entered it
+                return key
+            super().unregister(fileobj)
+        raise FileExistsError(errno.EEXIST, f"an AsyncFd or native socket has descriptor {fd}")
+
     def poll_io(self, timeout: float | None) -> Any:
         """Wait for I/O, at the most `timeout` seconds: the events that are asyncio's."""
-        while self._wanted:
-            source, events = self._wanted.popleft()
-            if self._sources.get(source.fd) is source:
-                self._add(source, events)
-            else:
-                self._forget(source)
         ready = []
         woken: list[Token] = []
-        for key, events in super().select(timeout):
+        for key, events in self._wait(timeout, woken):
             source = key.data
             if not isinstance(source, Source):
                 ready.append((key, events))
                 continue
-            self.unregister(key.fd)
+            super().unregister(key.fd)
             if key.events & ~events and self._sources.get(key.fd) is source:
                 self._add(source, key.events & ~events)
             if events & selectors.EVENT_READ:
@@ -65,17 +78,61 @@ class WorkerSelector(selectors.DefaultSelector):
             self.wake(woken)
         return ready
 
+    def _wait(self, timeout: float | None, woken: list[Token]) -> Any:
+        while True:
+            self._catch_up()
+            try:
+                return super().select(timeout)
+            except OSError as error:
+                # One that is closed fails them all: another thread has just done so, and has
+                # said it before, or somebody whose AsyncFd is still open.
+                if error.errno != errno.EBADF or not (self._wanted or self._drop_closed(woken)):
+                    raise
+                timeout = 0
+
+    def _drop_closed(self, woken: list[Token]) -> bool:
+        closed = [
+            key.data
+            for key in list(super().get_map().values())
+            if isinstance(key.data, Source) and not _is_open(key.fd)
+        ]
+        for source in closed:
+            self._forget(source)
+            source.readable.announce(woken)
+            source.writable.announce(woken)
+        return bool(closed)
+
+    def _catch_up(self) -> None:
+        while self._wanted:
+            source, events = self._wanted.popleft()
+            if self._sources.get(source.fd) is source:
+                self._add(source, events)
+            else:
+                self._forget(source)
+
     def _add(self, source: Source, events: int) -> None:
-        key = self.get_map().get(source.fd)
-        if key is None:
-            self.register(source.fd, events, source)
-        elif key.data is source:
-            self.modify(source.fd, events | key.events, source)
+        key = super().get_map().get(source.fd)
+        if key is None or key.data is source:
+            if key is not None:
+                events |= key.events
+                super().unregister(source.fd)
+            super().register(source.fd, events, source)
 
     def watch(self, source: Source) -> None:
         """Announce the events of `source`, of the directions that are to be watched, and first
         whether it is ready now; any thread may call it."""
-        self._sources[source.fd] = source
+        if self._sources.setdefault(source.fd, source) is not source:
+            raise in_use(source.fd, native=True)
+        key = (super().get_map() or {}).get(source.fd)
+        if key is not None and not isinstance(key.data, Source):
+            del self._sources[source.fd]
+            raise in_use(source.fd, native=False)
+        self._check_released(source)
+
+    def _check_released(self, source: Source) -> None:
+        if self._released:  # which may not have found the source
+            self._sources.pop(source.fd, None)
+            raise RuntimeError("this Yamanote runtime has been shut down")
 
     def unwatch(self, source: Source) -> None:
         """Let `source` be; any thread may call it, before the descriptor is closed."""
@@ -88,9 +145,9 @@ class WorkerSelector(selectors.DefaultSelector):
             self._wanted.append((source, 0))
 
     def _forget(self, source: Source) -> None:
-        key = self.get_map().get(source.fd)
+        key = (super().get_map() or {}).get(source.fd)
         if key is not None and key.data is source:
-            self.unregister(source.fd)
+            super().unregister(source.fd)
 
     def want(self, source: Source, write: bool) -> None:
         """Announce the next event of one direction; any thread may call it, and wakes the
@@ -99,8 +156,49 @@ class WorkerSelector(selectors.DefaultSelector):
 
     def release(self) -> None:
         """Let all be."""
+        self._released = True
         for source in list(self._sources.values()):
             source.detach()
+
+
+class _AsyncioKeys(Mapping[Any, selectors.SelectorKey]):
+    """A selector's keys without those of native sockets."""
+
+    def __init__(self, keys: Mapping[Any, selectors.SelectorKey]) -> None:
+        self._keys = keys
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        key = self._keys[fileobj]
+        if isinstance(key.data, Source):
+            raise KeyError(fileobj)
+        return key
+
+    def __iter__(self) -> Iterator[Any]:
+        return (fd for fd, key in self._keys.items() if not isinstance(key.data, Source))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def in_use(fd: int, native: bool) -> RuntimeError:
+    """What to raise where a descriptor cannot be watched, as somebody else does."""
+    if native:
+        return RuntimeError(
+            f"another AsyncFd or native socket waits for file descriptor {fd}: close that "
+            "first, share it, or use a duplicate of the descriptor"
+        )
+    return RuntimeError(
+        f"file descriptor {fd} is used by asyncio's loop on this worker: take its reader and "
+        "writer away first, or use a duplicate of it"
+    )
 
 
 if hasattr(select, "epoll"):
@@ -114,6 +212,17 @@ if hasattr(select, "epoll"):
     _BROKEN = select.EPOLLHUP
     _RARE = select.EPOLLPRI | select.EPOLLERR
 
+    def _events(source: Source) -> int:
+        """What to ask for."""
+        events = _TO_READ if source.readable.watched else 0
+        if source.writable.watched:
+            events |= _TO_WRITE
+        if source.priority is not None:
+            events |= select.EPOLLET | select.EPOLLPRI
+        if source.error is not None:
+            events |= select.EPOLLET  # it is announced in any case
+        return events
+
     class _EpollSelector(WorkerSelector):
         """One epoll for asyncio's descriptors and, edge-triggered, the native ones: another of
         their own would cost a system call more a turn."""
@@ -126,13 +235,16 @@ if hasattr(select, "epoll"):
             # Another handle of the same, whose methods are public.
             self._epoll = select.epoll.fromfd(os.dup(self.fileno()))
 
+        # The native ones are not among them.
+        get_map = selectors.DefaultSelector.get_map
+
         def close(self) -> None:
             self._epoll.close()
             super().close()
             self._keys.clear()
 
         def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-            key = super().register(fileobj, events, data)
+            key = selectors.DefaultSelector.register(self, fileobj, events, data)
             self._keys[key.fd] = key
             self._sources.pop(key.fd, None)  # of a descriptor that is no more
             return key
@@ -186,27 +298,35 @@ if hasattr(select, "epoll"):
             return ready
 
         def watch(self, source: Source) -> None:
-            events = _TO_READ if source.readable.watched else 0
-            if source.writable.watched:
-                events |= _TO_WRITE
-            if source.priority is not None:
-                events |= select.EPOLLET | select.EPOLLPRI
-            if source.error is not None:
-                events |= select.EPOLLET  # it is announced in any case
-            if self._sources.get(source.fd) is source:
-                self._epoll.modify(source.fd, events)
+            events = _events(source)
+            fd, sources = source.fd, self._sources
+            other = sources.get(fd)
+            if other is source:
+                self._epoll.modify(fd, events)
                 return
+            sources[fd] = source  # first: there may be an event at once
+            try:
+                self._epoll.register(fd, events)
+            except BaseException as error:
+                del sources[fd]
+                if isinstance(error, ValueError):  # the selector is closed
+                    self._check_released(source)
+                if not isinstance(error, FileExistsError):
+                    raise
+                if other is not None:
+                    self._restore(other)
+                raise in_use(fd, native=fd not in self._keys) from None
+            self._check_released(source)
+
+        def _restore(self, source: Source) -> None:
+            """Go on with a source that is registered, whose events were taken for another's."""
             self._sources[source.fd] = source
             try:
-                self._epoll.register(source.fd, events)
-            except BaseException as error:
-                del self._sources[source.fd]
-                if isinstance(error, FileExistsError):
-                    raise RuntimeError(
-                        f"file descriptor {source.fd} is used by asyncio's loop on this worker: "
-                        "take its reader and writer away first, or use a duplicate of it"
-                    ) from None
-                raise
+                self._epoll.modify(source.fd, _events(source))  # announces them anew
+            except OSError:
+                pass  # closed just now
+            if source.closed:
+                self.unwatch(source)
 
         def unwatch(self, source: Source) -> None:
             if self._sources.get(source.fd) is not source:

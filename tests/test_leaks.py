@@ -44,8 +44,9 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="need
 
 
 def assert_back(before: Counts, after: Counts) -> None:
-    assert after.threads == before.threads
-    assert after.descriptors == before.descriptors
+    # There may be fewer: a thread of the test before may have taken its time to end.
+    assert after.threads <= before.threads
+    assert after.descriptors <= before.descriptors
     assert after.objects < before.objects + SOME_OBJECTS
 
 

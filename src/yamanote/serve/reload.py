@@ -164,10 +164,11 @@ class Reload:
         self._child = None
 
     def _on_signal(self, signum: int, _: Any) -> None:
+        first = not self._caught  # before: another handler may run in the midst of this one
         self._caught.append(signum)
         self._stopping.set()
         child = self._child
-        if len(self._caught) == 1 and child is not None and child.poll() is None:
+        if first and child is not None and child.poll() is None:
             # Ctrl-C comes to the child from the terminal too: there a SIGTERM that follows it
             # hurries nothing, and another Ctrl-C does.
             child.terminate()

@@ -25,8 +25,9 @@ def stopping(stop: Callable[[], object], force: Callable[[], object]) -> Iterato
     caught: list[int] = []
 
     def handle(signum: int, _: Any) -> None:
+        first = not caught  # before: another signal's handler may run in the midst of this one
         caught.append(signum)
-        if len(caught) == 1:
+        if first:
             loop.call_soon_threadsafe(stop)
         elif signum == signal.SIGINT:
             if caught.count(signal.SIGINT) > 2:

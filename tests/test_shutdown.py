@@ -469,7 +469,7 @@ def test_exit_in_main(rt_config: Config) -> None:
 # ==== Ctrl-C ======
 
 PRELUDE = """
-import asyncio, signal, sys, threading
+import asyncio, signal, sys, textwrap, threading, time
 import yamanote
 from yamanote import Runtime, block_in_place, spawn, spawn_blocking, yield_now
 from yamanote.time import sleep
@@ -713,6 +713,64 @@ def test_second_ctrl_c_does_not_wait_for_blocking_calls(script: Any) -> None:
     )
     program.interrupt_when("ready")
     program.interrupt_when("waiting")
+    status, said, error = program.end()
+    assert said == []
+    assert status == INTERRUPTED
+    assert error.startswith("KeyboardInterrupt")
+
+
+def test_second_ctrl_c_in_a_helper_of_the_shutdown(script: Any) -> None:
+    """It comes in a function of the standard library that asyncio calls while the runtime ends,
+    such as an isinstance() that asks an abstract class: the runtime must not be torn there."""
+    program = script(
+        """
+        import abc
+
+        HELPER = '''
+        def iscoroutine(obj):
+            if "_see_asyncio_end" in repr(obj) and not hits:
+                hits.append(obj)
+                signal.raise_signal(signal.SIGINT)
+            return original(obj)
+        '''
+        hits = []
+        original = asyncio.coroutines.iscoroutine
+        exec(compile(textwrap.dedent(HELPER), abc.__file__, "exec"))
+        asyncio.coroutines.iscoroutine = iscoroutine
+
+        async def main():
+            say("ready")
+            await sleep(1e6)
+
+        try:
+            yamanote.run(main(), **CONFIG)
+        finally:
+            say(len(hits))
+            hits.clear()
+        """
+    )
+    program.interrupt_when("ready")
+    status, said, error = program.end()
+    assert said == ["1"]
+    assert status == INTERRUPTED
+    assert error.startswith("KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("call", ["time.sleep, 1e6", "threading.Event().wait, 1e6"])
+def test_second_ctrl_c_ends_what_blocks_in_place(script: Any, rt_config: Config, call: str) -> None:
+    if rt_config["flavor"] == "current_thread":
+        pytest.skip("block_in_place needs a multi_thread runtime")
+    program = script(
+        f"""
+        async def main():
+            say("ready")
+            block_in_place({call})
+
+        yamanote.run(main(), **CONFIG)
+        """
+    )
+    assert program.read() == "ready"
+    program.interrupt_until_it_ends()
     status, said, error = program.end()
     assert said == []
     assert status == INTERRUPTED

@@ -432,7 +432,7 @@ class Core:
         attended = main_thread.attend(False)
         try:
             self.hand_over(worker, seat)
-            return func()
+            return call_in_place(func)
         finally:
             here.blocked_in = outer
             if attended:
@@ -636,6 +636,12 @@ class Core:
                 for worker in self.workers
             ),
         )
+
+
+def call_in_place(func: Callable[[], T]) -> T:
+    """Call a function of the user's. In a frame of its own, by which Ctrl-C knows that it may
+    end the call."""
+    return func()
 
 
 async def _end_asyncio(tasks: set[asyncio.Task[Any]], timeout: float | None) -> None:

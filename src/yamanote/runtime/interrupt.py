@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import selectors
 import signal
 import threading
 from types import FrameType
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import main_thread, task
 from .baton import Baton
+from .core import call_in_place
 from .park import ThreadWaiter
 from .signals import handler, set_handler
 
@@ -64,23 +64,30 @@ class Interrupts:
             raise KeyboardInterrupt
 
 
-# The runtime's own code, that of `yamanote.sync` and asyncio's, and what they call of the
-# standard library.
+# The runtime's own code, that of `yamanote.sync` and asyncio's.
 _RUNTIME = os.path.dirname(str(task.__file__))
 _SYNC = os.path.join(os.path.dirname(_RUNTIME), "sync")
 _INNER = (_RUNTIME, _SYNC, os.path.dirname(str(asyncio.__file__)))
-_HELPERS = (threading.__file__, selectors.__file__)
 
-# Where the runtime blocks a thread, and is prepared for the exception.
-_WAITS = (Baton.wait.__code__, ThreadWaiter.wait.__code__)
+# What they call of the standard library, now and then without a call that one would see: an
+# isinstance() that asks an abstract class, a WeakSet that hears of a death.
+_HELPERS = (os.path.join(os.path.dirname(threading.__file__), ""), "<frozen ")
+_INSTALLED = f"{os.sep}site-packages{os.sep}"
+
+# Where the runtime blocks a thread, and is prepared for the exception; and where it calls a
+# function of the user's, which may be one of the standard library.
+_LEFT = (Baton.wait.__code__, ThreadWaiter.wait.__code__, call_in_place.__code__)
 
 
 def _would_tear(frame: FrameType | None) -> bool:
     """Whether a KeyboardInterrupt that comes up at `frame` would tear the scheduler."""
     while frame is not None:
-        if frame.f_code in _WAITS:
+        if frame.f_code in _LEFT:
             return False
-        if frame.f_code.co_filename not in _HELPERS:
-            return os.path.dirname(frame.f_code.co_filename) in _INNER
+        filename = frame.f_code.co_filename
+        if os.path.dirname(filename) in _INNER:
+            return True
+        if not filename.startswith(_HELPERS) or _INSTALLED in filename:
+            return False
         frame = frame.f_back
     return False

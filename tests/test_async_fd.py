@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 import yamanote
-import yamanote.time
 from tests.channels import LIMIT, on_thread
+from tests.gates import on_plain_asyncio
 from tests.waiting import Waiting
-from yamanote import JoinError, Runtime, spawn, yield_now
+from yamanote import JoinError, Runtime, spawn, spawn_blocking, yield_now
 from yamanote.net import AsyncFd, Interest, Ready, UnixStream
 
 Pair = tuple[socket.socket, socket.socket]
@@ -487,12 +487,11 @@ class TestWaiting:
         end = threading.Event()
 
         async def background() -> None:
-            while not end.is_set():
-                await yamanote.time.sleep(0.001)
+            await spawn_blocking(end.wait)
 
         driving = on_thread(multi_rt.block_on, background())
         with multi_rt.enter(), AsyncFd(reader, Interest.READABLE) as afd:
-            assert asyncio.run(main(afd)) == b"late"
+            assert on_plain_asyncio(main(afd)) == b"late"
             if sys.version_info.releaselevel == "final" and importlib.util.find_spec("trio"):
                 import trio
 

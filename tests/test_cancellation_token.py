@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.gates import PENDING, Gate, forever, poll, until
-from yamanote import JoinError, Runtime, spawn, spawn_blocking, yield_now
-from yamanote.sync import CancellationToken, DropGuard
+from yamanote import JoinError, Runtime, join, spawn, spawn_blocking, yield_now
+from yamanote.sync import CancellationToken, DropGuard, mpsc
 
 SHUTDOWN = 10.0
 
@@ -298,6 +298,110 @@ def test_run_until_cancelled_gives_the_result(rt: Runtime) -> None:
         assert await token.run_until_cancelled(cancel()) == 1
 
     rt.block_on(main())
+
+
+def test_run_until_cancelled_prefers_what_is_ready(rt: Runtime) -> None:
+    """As Tokio: cancelled and ready at the same time, it is ready."""
+
+    async def main() -> None:
+        token = CancellationToken()
+        started, gate = Gate(), Gate()
+
+        async def work() -> int:
+            started.open()
+            await gate.wait()
+            return 42
+
+        async def cancelled_first() -> None:
+            await started.wait()
+            token.cancel()
+            gate.open()
+
+        # In one task, so that it is not polled between the two.
+        both = join(token.run_until_cancelled(work()), cancelled_first())
+        assert await both == (42, None)
+
+    rt.block_on(main())
+
+
+def test_run_until_cancelled_ends_what_never_parks(rt: Runtime) -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        turns = 0
+
+        async def spin() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                if turns == 10:
+                    token.cancel()
+                await yield_now()
+
+        assert await token.run_until_cancelled(spin()) is None
+        assert turns <= 11  # one more round at the most
+
+    rt.block_on(main())
+
+
+def test_run_until_cancelled_drops_what_comes_too_late(rt: Runtime) -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        started = Gate()
+
+        async def stubborn() -> int:
+            started.open()
+            try:
+                await forever()
+            except asyncio.CancelledError:
+                pass
+            return 42
+
+        handle = spawn(token.run_until_cancelled(stubborn()))
+        await started.wait()
+        token.cancel()
+        assert await handle is None
+
+    rt.block_on(main())
+
+
+def test_run_until_cancelled_has_its_own_timeouts(rt: Runtime) -> None:
+    async def main() -> None:
+        token = CancellationToken()
+
+        async def work() -> str:
+            try:
+                async with asyncio.timeout(0.001):
+                    await forever()
+            except TimeoutError:
+                return "timed out"
+            return "never"
+
+        assert await token.run_until_cancelled(work()) == "timed out"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await token.run_until_cancelled(forever())
+
+    rt.block_on(main())
+
+
+def test_run_until_cancelled_loses_nothing(multi_rt: Runtime, switch_interval: float) -> None:
+    """Cancelled on another thread just when something comes: it is received, or stays."""
+
+    async def main() -> None:
+        tx, rx = mpsc.unbounded_channel[int]()
+        got: list[int] = []
+        for number in range(300):
+            token = CancellationToken()
+            receiving = spawn(token.run_until_cancelled(rx.recv()))
+            cancelling = spawn_blocking(token.cancel)
+            tx.send(number)
+            value = await receiving
+            await cancelling
+            got.append(rx.try_recv() if value is None else value)
+        assert got == list(range(300))
+        tx.close()
+
+    multi_rt.block_on(main())
 
 
 def test_run_until_cancelled_does_not_start_what_is_cancelled(rt: Runtime) -> None:

@@ -724,8 +724,14 @@ class TestAddresses:
     def test_a_socket_takes_numbers(self, rt: Runtime) -> None:
         async def main() -> None:
             sock = TcpSocket.new_v4()
-            with pytest.raises(OSError, match="lookup_host"):
+            with pytest.raises(ValueError, match="lookup_host"):
                 sock.bind("localhost:0")
+            with pytest.raises(ValueError, match="no AF_INET address"):
+                sock.bind("[::1]:0")
+            with pytest.raises(ValueError, match="lookup_host"):
+                await sock.connect("localhost:80")
+            sock.bind(":0")  # any
+            assert sock.local_addr()[0] == "0.0.0.0"
             sock.close()
 
         rt.block_on(main())

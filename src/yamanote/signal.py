@@ -22,7 +22,7 @@ from .runtime.compat import current_task
 from .runtime.core import runs_event_loop
 from .runtime.here import current_core
 from .runtime.park import Park, Token
-from .runtime.signals import Source, source
+from .runtime.signals import SignalSource, signal_source
 from .runtime.task import Task
 from .sync.errors import RecvError
 
@@ -87,7 +87,7 @@ def unix(signum: int) -> Signal:
     return stream
 
 
-def _source(signum: int) -> Source:
+def _source(signum: int) -> SignalSource:
     if not isinstance(signum, int):
         raise TypeError(f"a signal is an int, such as signal.SIGTERM, not {signum!r}")
     if signum in _REFUSED:
@@ -101,7 +101,7 @@ def _source(signum: int) -> Source:
         )
     if not main_thread.attends() and not runs_event_loop():
         current_core()
-    return source(int(signum))
+    return signal_source(int(signum))
 
 
 @final
@@ -124,7 +124,7 @@ class Signal:
 
     __slots__ = ("__weakref__", "_open", "_seen", "_source")
 
-    def __init__(self, of: Source) -> None:
+    def __init__(self, of: SignalSource) -> None:
         self._source = of
         self._seen = of.version
         self._open = True

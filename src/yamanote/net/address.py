@@ -56,6 +56,32 @@ async def resolve(
     return addresses
 
 
+def numeric(address: Address, family: int, kind: int, passive: bool = False) -> tuple[Any, ...]:
+    """The address for a socket of that family and kind, if it needs no looking up, for which
+    one would have to wait.
+
+    Raises:
+        ValueError: it is a name, of another family, or none.
+    """
+    host, port, *rest = parse(address)
+    try:
+        socket.inet_pton(family, host)  # most are; the other way takes a hundred times as long
+    except OSError:
+        pass
+    else:
+        return host, port, *rest
+    flags = socket.AI_NUMERICHOST | (socket.AI_PASSIVE if passive else 0)
+    try:
+        found = socket.getaddrinfo(host or None, port, family=family, type=kind, flags=flags)
+    except socket.gaierror:
+        raise ValueError(
+            f"{host!r} is no {socket.AddressFamily(family).name} address in numbers: a name has "
+            "to be looked up first, see lookup_host()"
+        ) from None
+    numbers = found[0][4]
+    return (*numbers[:2], *rest) if rest else numbers
+
+
 def parse(address: Address) -> tuple[Any, ...]:
     """Host, port, and what else there is for IPv6.
 

@@ -136,6 +136,8 @@ class NativeSocket:
                 return func(*args)
         except BlockingIOError:
             readiness.seen = tick
+            if readiness.final:
+                self._check_ended(readiness)
             raise would_block() from None
         except OSError as error:
             raise self._explain(error) from None
@@ -153,10 +155,15 @@ class NativeSocket:
                         return func(*args)
                 except BlockingIOError:
                     readiness.seen = tick
+                    if readiness.final:
+                        self._check_ended(readiness)
                 except OSError as error:
                     raise self._explain(error) from None
             await readiness
             waited = True
+
+    def _check_ended(self, readiness: Readiness) -> None:
+        """Refuse to wait for what the system will not announce."""
 
     def _watch(self, readiness: Readiness) -> None:
         """See that the direction is announced, and take for ready only what is."""
@@ -240,11 +247,13 @@ class NativeSocket:
 async def wait_for(directions: Sequence[Readiness]) -> None:
     """Wait until one of them is ready, or has been since: somebody else may have used it up.
     Cancel-safe."""
-    ticks = [each.tick for each in directions]  # first: an event may come any moment
-    if any(each.seen != tick for each, tick in zip(directions, ticks, strict=True)):
-        if out_of_budget():
-            await yield_now()
-        return
+    ticks = []
+    for each in directions:
+        ticks.append(each.tick)  # first: there may be an event any moment
+        if each.seen != ticks[-1]:
+            if out_of_budget():
+                await yield_now()
+            return
     while all(each.tick == tick for each, tick in zip(directions, ticks, strict=True)):
         await (directions[0] if len(directions) == 1 else AnyReadiness(list(directions)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import final
 
-from .address import Address, parse
+from .address import Address, numeric
 from .tcp_listener import BACKLOG, TcpListener
 from .tcp_options import TcpOptions
 from .tcp_stream import TcpStream
@@ -40,24 +40,25 @@ class TcpSocket(TcpOptions):
         `lookup_host`.
 
         Raises:
-            OSError: the address cannot be had, or is a name.
-            ValueError: `address` is none.
+            OSError: the address cannot be had.
+            ValueError: `address` is none, or a name.
 
         Tokio: `TcpSocket::bind`.
         """
-        self._now(self._sock.bind, self._numeric(address))
+        target = numeric(address, self._sock.family, socket.SOCK_STREAM, passive=True)
+        self._now(self._sock.bind, target)
 
     async def connect(self, address: Address) -> TcpStream:
         """Connect it to an address in numbers, and make a stream of it. The socket itself is
         used up, and closed if that fails or is cancelled.
 
         Raises:
-            OSError: nobody answers, or the address is a name.
-            ValueError: `address` is none.
+            OSError: nobody answers.
+            ValueError: `address` is none, or a name.
 
         Tokio: `TcpSocket::connect`.
         """
-        target = self._numeric(address)
+        target = numeric(address, self._sock.family, socket.SOCK_STREAM)
         stream = TcpStream(self.into_std())
         await stream._connect(target)
         return stream
@@ -75,23 +76,6 @@ class TcpSocket(TcpOptions):
         """
         self._now(self._sock.listen, backlog)
         return TcpListener(self.into_std())
-
-    def _numeric(self, address: Address) -> tuple[object, ...]:
-        host, port, *rest = parse(address)
-        try:
-            found = socket.getaddrinfo(
-                host or None,
-                port,
-                family=self._sock.family,
-                type=socket.SOCK_STREAM,
-                flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE,
-            )
-        except socket.gaierror as error:
-            raise OSError(
-                error.errno, f"{host!r} is no {self._sock.family.name} address: see lookup_host()"
-            ) from None
-        numbers = found[0][4]
-        return (*numbers[:2], *rest) if rest else numbers
 
     # Options.
 

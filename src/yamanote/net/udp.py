@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Any, final
 
-from .address import Address, SocketAddress, resolve
+from .address import Address, numeric, resolve
 from .datagram import DatagramSocket
 from .stream import BytesLike
 
@@ -78,15 +78,18 @@ class UdpSocket(DatagramSocket):
         target = await self._target(address)
         return await self._io(self._writable, self._sock.sendto, data, target)
 
-    def try_send_to(self, data: BytesLike, address: SocketAddress) -> int:
-        """As `send_to`, if there is room at once; `address` in numbers.
+    def try_send_to(self, data: BytesLike, address: Address) -> int:
+        """As `send_to`, if there is room at once, to an address in numbers.
 
         Raises:
             BlockingIOError: there is none; wait for `writable()`.
+            ValueError: `address` is none, or a name, which would have to be looked up first:
+                see `lookup_host`.
 
         Tokio: `UdpSocket::try_send_to`.
         """
-        return self._try(self._writable, self._sock.sendto, data, address)
+        target = numeric(address, self._sock.family, socket.SOCK_DGRAM)
+        return self._try(self._writable, self._sock.sendto, data, target)
 
     async def _target(self, address: Address) -> Any:
         family = self._sock.family

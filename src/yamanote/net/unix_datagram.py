@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import final
 
+from ..runtime.readiness import Readiness
 from ..sync.budget import out_of_budget
 from ..task import yield_now
 from ..time import sleep
@@ -97,6 +99,23 @@ class UnixDatagram(DatagramSocket):
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         """Close one direction or both (`socket.SHUT_RD`, `SHUT_WR`, `SHUT_RDWR`).
 
+        What has come before can be received still; whoever waits for more gets a
+        BrokenPipeError, and so does whoever sends to or from a direction that is closed.
+
+        Raises:
+            OSError: `how` is none of these.
+
         Tokio: `UnixDatagram::shutdown`.
         """
-        self._now(self._sock.shutdown, how)
+        self._now(self._shut_down, how)
+
+    def _shut_down(self, how: int) -> None:
+        if how != socket.SHUT_WR:
+            # First: who is woken by it finds that it would block, and asks why.
+            self._readable.final = True
+        self._sock.shutdown(how)
+
+    def _check_ended(self, readiness: Readiness) -> None:
+        if readiness is self._readable and readiness.has_ended():
+            readiness.stay_ready()  # for the others, and the next ones
+            raise BrokenPipeError(errno.ESHUTDOWN, "the socket has been shut down for reading")

@@ -41,8 +41,9 @@ class UnixStream(SocketStream):
 
         Cancel-safe. Tokio: `UnixStream::connect`.
         """
+        target = os.fspath(path)
         stream = cls(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        await stream._connect(os.fspath(path))
+        await stream._connect(target)
         return stream
 
     @classmethod

@@ -13,14 +13,18 @@ stopped, and the one after a whole round begins with another branch.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from .compat import current_task, swap_current_task
+from .core import close_coroutine
+from .here import running_trio
 from .join import logger
-from .park import Park, Token, wake
-from .task import BUDGET, Task, new_task
+from .park import NO_TOKEN, Park, Token, Waiter, wake
+from .task import BUDGET, Task, as_coroutine, is_unstarted, new_task
 
 
 class Branch(Task[Any]):
@@ -32,28 +36,6 @@ class Branch(Task[Any]):
     #: Its place among the branches.
     _index: int
 
-    def _poll(self) -> None:
-        """Poll once, in the context of the task that awaits the group."""
-        try:
-            yielded = self._poll_cancelled() if self._must_cancel else self._send(None)  # type: ignore[misc]
-        except StopIteration as stop:
-            self._returned(stop.value)
-        except BaseException as error:
-            self._raised(error)
-        else:
-            if yielded is None:
-                self._home.push(self)
-                return
-            try:
-                if isinstance(yielded, Park):
-                    yielded._arm(self)
-                else:
-                    self._await_foreign(yielded)
-            except Exception as error:
-                # As in Worker._poll: the awaitable's fault.
-                self._token.clear()
-                self._throw_next(error)
-
     def _poll_cancelled(self) -> Any:
         # As in Task, but the context is entered already.
         context, self._context = self._context, _ENTERED
@@ -62,6 +44,14 @@ class Branch(Task[Any]):
         finally:
             if self._context is not None:
                 self._context = context
+
+    def _drop(self) -> None:
+        """Queued → done, without a poll: it has not been started."""
+        coro = self._coro
+        assert coro is not None
+        if self._release():
+            coro.close()
+            self._fail(None)
 
     def _close(self) -> None:
         if self._context is not None:
@@ -87,14 +77,48 @@ class _Entered:
 _ENTERED: Any = _Entered()
 
 
+class Alarm(Waiter):
+    """Who wakes its token ends the wait for a group. It goes off as a branch that ends when it
+    is polled: in a biased group, after all others that are ready."""
+
+    __slots__ = ("_home", "_token")
+
+    _index = sys.maxsize
+    _must_cancel = False
+
+    def __init__(self, home: Branches) -> None:
+        self._home = home
+        self._token = NO_TOKEN
+
+    def _close(self) -> None:
+        pass
+
+
 class Branches(Park):
-    """A group of branches, and what the task that awaits it parks on."""
+    """A group of branches, and what the task that awaits it parks on.
+
+    To be awaited, once: polls the branches until enough of them have ended; then, and when the
+    caller is cancelled, cancels those that are left and sees them end.
+
+    Args:
+        coros: the coroutines.
+        enough: how many have to end.
+        or_failed: whether one that fails is enough.
+        biased: poll those that are ready in the order given, every time.
+        first: which one to poll first.
+
+    Raises:
+        CancelledError: the caller was cancelled, at whatever point.
+        KeyboardInterrupt, SystemExit: a branch raised it. What else one raises, it keeps.
+    """
 
     __slots__ = (
         "_biased",
         "_budget",
         "_by_force",
         "_exit",
+        "_missing",
+        "_or_failed",
         "_purse",
         "_ready",
         "_waiting",
@@ -104,12 +128,18 @@ class Branches(Park):
         "tasks",
     )
 
-    def __init__(self, coros: list[Any], order: list[int], biased: bool) -> None:
+    def __init__(
+        self,
+        coros: list[Any],
+        enough: int,
+        or_failed: bool = False,
+        biased: bool = False,
+        first: int = 0,
+    ) -> None:
         #: The task that awaits the group.
         self.caller: Any = current_task()
-        #: Whose `_budget` the branches use: the caller's, if it has one.
-        self._purse: Any = self.caller if isinstance(self.caller, Task) else self
-        self._budget = BUDGET
+        self._missing = enough
+        self._or_failed = or_failed
         self._biased = biased
         self._by_force = False
         #: The KeyboardInterrupt or SystemExit that a branch has raised.
@@ -117,18 +147,24 @@ class Branches(Park):
         #: The branches that have not ended.
         self.tasks: set[Any] = set()
         self._waiting: list[Token] = []
+        #: Those that have ended, in the order in which they did; and the Alarm.
+        self.ended: list[Any] = []
+        self._budget = BUDGET
+        #: Whose `_budget` the branches use: the caller's, if it has one.
+        self._purse: Any = self.caller if isinstance(self.caller, Task) else self
         context: Any = getattr(self.caller, "_context", None)
         locals = getattr(self.caller, "_locals", None)
         self.branches: list[Any] = []
-        #: Those that have ended, in the order in which they did.
-        self.ended: list[Any] = []
-        for index, coro in enumerate(coros):
+        for coro in coros:
             branch: Any = new_task(coro, self, self.tasks, context, None, Branch)
-            branch._index = index
-            branch._locals = dict(locals) if locals else None
+            branch._index = len(self.branches)
+            if locals:
+                branch._locals = dict(locals)
             self.branches.append(branch)
-            self.tasks.add(branch)
-        self._ready: deque[Branch] = deque(self.branches[index] for index in order)
+        self.tasks.update(self.branches)
+        self._ready: deque[Any] = deque(self.branches)
+        if first:
+            self._ready.rotate(-first)
 
     @property
     def bound_to_thread(self) -> bool:
@@ -146,14 +182,15 @@ class Branches(Park):
         """The loop that the caller is pinned to; None when it roams."""
         return getattr(getattr(self.caller, "_home", None), "loop", None)
 
-    def push(self, branch: Branch) -> None:
-        """A branch is runnable; any thread may call it."""
+    def push(self, branch: Any) -> None:
+        """A branch is runnable, or the alarm has gone off; any thread may call it."""
         self._ready.append(branch)
-        try:
-            token = self._waiting.pop()
-        except IndexError:
-            return
-        wake(token)
+        if self._waiting:  # the append has locked, see park.py
+            try:
+                token = self._waiting.pop()
+            except IndexError:
+                return
+            wake(token)
 
     def _register(self, token: Token) -> bool:
         self._waiting.append(token)
@@ -162,18 +199,18 @@ class Branches(Park):
     def _unregister(self, token: Token) -> None:
         self._waiting.clear()
 
-    def run(self, until: Callable[[], bool]) -> Generator[Any, None, None]:
-        """Poll the branches until `until()`; then, and when the caller is cancelled, cancel
-        those that are left and see them end.
-
-        Raises:
-            CancelledError: the caller was cancelled, at whatever point.
-            KeyboardInterrupt, SystemExit: a branch raised it.
-        """
+    def __await__(self) -> Generator[Any, None, None]:
         cancelled = None
         try:
             try:
-                yield from self._start(until)
+                # No variable for the purse: it is a task, and an error's traceback refers to
+                # this frame.
+                if self._purse._out_of_budget():
+                    yield None
+                budget = self._purse._budget
+                yield from self._poll_all()
+                if self._purse._budget == budget:
+                    self._purse._budget -= 1  # as every await that is ready at once
             except BaseException as error:
                 if isinstance(error, GeneratorExit) or not self._is_polled():
                     self._cut_off()
@@ -181,33 +218,29 @@ class Branches(Park):
                     yield from self._cancel_all(1)
                 raise
             else:
-                cancelled = yield from self._cancel_all(0)
+                if self.tasks:
+                    cancelled = yield from self._cancel_all(0)
         finally:
             if not self._by_force:
                 # All have ended: nothing wakes them any more. Without this, a cycle.
                 for branch in self.branches:
                     branch._home = None
             self.caller = self._purse = None
-            exit, self._exit = self._exit, None
+            if self._exit is not None:
+                self._leave()
+        if cancelled is not None:
             try:
-                if exit is not None:
-                    raise exit
-            finally:
-                del exit  # its traceback refers to this frame
-        try:
-            if cancelled is not None:
                 raise cancelled
-        finally:
-            del cancelled
+            finally:
+                del cancelled
 
-    def _start(self, until: Callable[[], bool]) -> Generator[Any, None, None]:
-        # No variable for the purse: it is a task, and an error's traceback refers to this frame.
-        if self._purse._out_of_budget():
-            yield None
-        budget = self._purse._budget
-        yield from self._poll_all(until)
-        if self._purse._budget == budget:
-            self._purse._budget -= 1  # as every await that is ready at once
+    def _leave(self) -> None:
+        exit, self._exit = self._exit, None
+        try:
+            assert exit is not None
+            raise exit
+        finally:
+            del exit  # its traceback refers to this frame
 
     def _cancel_all(
         self, cancellations: int
@@ -218,12 +251,21 @@ class Branches(Park):
             cancellations: how often the caller has been cancelled so far.
         """
         cancelled = None
+        ready = self._ready
+        for _ in range(len(ready)):
+            branch = ready.popleft()
+            if branch.__class__ is Branch and is_unstarted(branch._coro):
+                branch._drop()
+            else:
+                ready.append(branch)
         for branch in self.branches:
-            branch.abort()
+            if not branch._done:
+                branch.abort()
         try:
             while self.tasks:
+                self._missing = len(self.tasks)
                 try:
-                    yield from self._poll_all(self._none_left)
+                    yield from self._poll_all()
                 except asyncio.CancelledError as error:
                     cancelled = error
                     cancellations += 1
@@ -255,22 +297,31 @@ class Branches(Park):
         while self._ready:
             self._ready.popleft()._close()
 
-    def _poll_all(self, until: Callable[[], bool]) -> Generator[Any, None, None]:
-        ready = self._ready
-        while not until():
+    def _poll_all(self) -> Generator[Any, None, None]:
+        """Poll the branches until no more are missing."""
+        ready, biased = self._ready, self._biased
+        while self._missing > 0:
             if not ready:
-                yield from self._wait()
+                if self._purse is self:
+                    yield from self._wait()
+                else:
+                    try:
+                        yield self
+                    except BaseException:
+                        self._waiting.clear()
+                        raise
                 self._budget = BUDGET
-            if self._biased:
+            if biased and len(ready) > 1:
                 self._sort_ready()
+            loop = asyncio.get_running_loop()
             for _ in range(len(ready)):
-                self._poll(ready.popleft())
-                if until():
+                self._poll(ready.popleft(), loop)
+                if self._missing <= 0:
                     return
-                if not self._biased and self._purse._out_of_budget():
+                if not biased and self._purse._out_of_budget():
                     break
             else:
-                if not self._biased:
+                if not biased:
                     ready.rotate(-1)
             if ready:
                 # A branch has yielded, or woken another one: the other tasks come first.
@@ -281,51 +332,96 @@ class Branches(Park):
         """Put those that are ready into the order given."""
         ready = self._ready
         batch = [ready.popleft() for _ in range(len(ready))]
-        batch.sort(key=lambda branch: branch._index, reverse=True)
+        batch.sort(key=_index_of, reverse=True)
         ready.extendleft(batch)
 
-    def _poll(self, branch: Branch) -> None:
+    def _poll(self, branch: Any, loop: Any) -> None:
+        """Poll a branch once, in the context of the caller."""
+        if branch.__class__ is Alarm:
+            self.ended.append(branch)
+            self._missing = 0
+            return
         branch._budget = self._purse._budget
-        loop = asyncio.get_running_loop()
         swap_current_task(loop, branch)
         try:
-            branch._poll()
+            try:
+                yielded = branch._poll_cancelled() if branch._must_cancel else branch._send(None)
+            except StopIteration as stop:
+                branch._returned(stop.value)
+            except BaseException as error:
+                branch._raised(error)
+            else:
+                if yielded is None:
+                    self.push(branch)
+                    return
+                try:
+                    if isinstance(yielded, Park):
+                        yielded._arm(branch)
+                    else:
+                        branch._await_foreign(yielded)
+                except Exception as error:
+                    # As in Worker._poll: the awaitable's fault.
+                    branch._token.clear()
+                    branch._throw_next(error)
+                return
         finally:
             swap_current_task(loop, self.caller)
             self._purse._budget = branch._budget
-        if branch._done:
-            self.ended.append(branch)
-            failure = branch._failure
-            if failure is not None and isinstance(failure.panic, (KeyboardInterrupt, SystemExit)):
+        self.ended.append(branch)
+        self._missing -= 1
+        failure = branch._failure
+        if failure is not None:
+            if isinstance(failure.panic, (KeyboardInterrupt, SystemExit)):
                 failure.seen = True
                 self._exit = failure.panic
+                self._missing = 0
+            elif self._or_failed:
+                self._missing = 0
 
     def _out_of_budget(self) -> bool:
         # For a caller that is none of our tasks.
         return self._budget <= 0
 
-    def _none_left(self) -> bool:
-        return not self.tasks
-
-    def all_ended(self) -> bool:
-        """Whether every branch has ended, or one asks to leave the program."""
-        return not self.tasks or self._exit is not None
-
-    def one_ended(self) -> bool:
-        """Whether a branch has ended."""
-        return bool(self.ended)
-
-    def all_ended_or_one_failed(self) -> bool:
-        """Whether every branch has ended, or one has failed."""
-        return not self.tasks or any(branch._failure is not None for branch in self.ended)
-
-    def log_failures(self, but: Branch | None) -> None:
+    def log_failures(self, but: Any) -> None:
         """Log what else went wrong; one failure only can be raised."""
         for branch in self.branches:
             failure = branch._failure
-            if branch is not but and failure is not None and not failure.seen:
+            if failure is not None and branch is not but and not failure.seen:
                 failure.seen = True
                 logger.error(
                     "a branch of join or select failed beside another one",
                     exc_info=failure.panic,
                 )
+
+
+_index_of = attrgetter("_index")
+
+
+def group(
+    awaitables: Sequence[Any],
+    enough: int,
+    or_failed: bool = False,
+    biased: bool = False,
+    first: int = 0,
+) -> Branches:
+    """Branches of what `join` and `select` were given. Closes all if that fails.
+
+    Raises:
+        TypeError, RuntimeError: one cannot be awaited, as for `spawn`.
+        RuntimeError: the caller is a task of trio.
+    """
+    coros: list[Any] = []
+    try:
+        for awaitable in awaitables:
+            coros.append(as_coroutine(awaitable))
+        made = Branches(coros, enough, or_failed, biased, first)
+        if made.caller is None and running_trio() is not None:
+            raise RuntimeError(
+                "join() and select() need a task of Yamanote or asyncio to run in: "
+                "in trio, open a nursery"
+            )
+        return made
+    except BaseException:
+        for awaitable in (*coros, *awaitables):
+            close_coroutine(awaitable)
+        raise

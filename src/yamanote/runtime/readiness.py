@@ -105,9 +105,18 @@ class Readiness(Park):
             poller = select.poll()
             ended = select.POLLHUP
             if self is source.readable:
-                ended |= select.POLLRDHUP
+                ended |= getattr(select, "POLLRDHUP", 0)  # Linux's
             poller.register(source.fd, ended)
             return any(event & ended for _, event in poller.poll(0))
+
+    def stay_ready(self) -> None:
+        """Have everybody try the system call instead of waiting, until one finds it used up."""
+        self.seen = 0
+        woken: list[Token] = []
+        self._waiters.copy()  # not just a look: see above
+        self.release(woken)
+        for token in woken:
+            wake(token)
 
     def announce(self, woken: list[Token]) -> None:
         """There was an event. Moves those who wait to `woken`. For the driver."""

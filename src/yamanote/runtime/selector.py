@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import selectors
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -34,8 +35,10 @@ class WorkerSelector(selectors.DefaultSelector):
         super().__init__()
         #: What is watched, by its descriptor. Any thread adds and removes.
         self._sources: dict[int, Source] = {}
-        #: Whether `release` has been called.
+        #: Whether `release` has been called: nothing is watched any more.
         self._released = False
+        # Of that, re-entrant as those of a Source.
+        self._releasing = threading.RLock()
         #: What other threads have asked for.
         self._wanted: deque[tuple[Source, int]] = deque()
 
@@ -120,19 +123,25 @@ class WorkerSelector(selectors.DefaultSelector):
 
     def watch(self, source: Source) -> None:
         """Announce the events of `source`, of the directions that are to be watched, and first
-        whether it is ready now; any thread may call it."""
+        whether it is ready now; any thread may call it.
+
+        Raises:
+            RuntimeError: the runtime has been shut down, or something else waits for the same
+                descriptor.
+            OSError: the system has no readiness for it.
+        """
+        with self._releasing:
+            if self._released:
+                raise RuntimeError("this Yamanote runtime has been shut down")
+            self._watch(source)
+
+    def _watch(self, source: Source) -> None:
         if self._sources.setdefault(source.fd, source) is not source:
             raise in_use(source.fd, native=True)
-        key = (super().get_map() or {}).get(source.fd)
+        key = super().get_map().get(source.fd)
         if key is not None and not isinstance(key.data, Source):
             del self._sources[source.fd]
             raise in_use(source.fd, native=False)
-        self._check_released(source)
-
-    def _check_released(self, source: Source) -> None:
-        if self._released:  # which may not have found the source
-            self._sources.pop(source.fd, None)
-            raise RuntimeError("this Yamanote runtime has been shut down")
 
     def unwatch(self, source: Source) -> None:
         """Let `source` be; any thread may call it, before the descriptor is closed."""
@@ -155,8 +164,9 @@ class WorkerSelector(selectors.DefaultSelector):
         self._wanted.append((source, selectors.EVENT_WRITE if write else selectors.EVENT_READ))
 
     def release(self) -> None:
-        """Let all be."""
-        self._released = True
+        """Let all be, before the selector is closed."""
+        with self._releasing:
+            self._released = True
         for source in list(self._sources.values()):
             source.detach()
 
@@ -297,7 +307,7 @@ if hasattr(select, "epoll"):
                 self.wake(woken)
             return ready
 
-        def watch(self, source: Source) -> None:
+        def _watch(self, source: Source) -> None:
             events = _events(source)
             fd, sources = source.fd, self._sources
             other = sources.get(fd)
@@ -309,14 +319,11 @@ if hasattr(select, "epoll"):
                 self._epoll.register(fd, events)
             except BaseException as error:
                 del sources[fd]
-                if isinstance(error, ValueError):  # the selector is closed
-                    self._check_released(source)
                 if not isinstance(error, FileExistsError):
                     raise
                 if other is not None:
                     self._restore(other)
                 raise in_use(fd, native=fd not in self._keys) from None
-            self._check_released(source)
 
         def _restore(self, source: Source) -> None:
             """Go on with a source that is registered, whose events were taken for another's."""

@@ -38,7 +38,7 @@ _UNREACHABLE: Final = (
 
 
 @final
-class Source:
+class SignalSource:
     """One signal, and who listens to it."""
 
     __slots__ = ("_before", "_installed", "_versions", "crowd", "listeners", "signum", "version")
@@ -126,13 +126,13 @@ class Source:
             signal.raise_signal(self.signum)
 
 
-_sources: dict[int, Source] = {}
+_sources: dict[int, SignalSource] = {}
 
 
-def source(signum: int) -> Source:
+def signal_source(signum: int) -> SignalSource:
     """What stands for the signal."""
     known = _sources.get(signum)
-    return _sources.setdefault(signum, Source(signum)) if known is None else known
+    return _sources.setdefault(signum, SignalSource(signum)) if known is None else known
 
 
 def _deliver(signum: int, frame: FrameType | None) -> None:
@@ -170,7 +170,7 @@ class Installing(Park):
 
     __slots__ = ("_crowd", "_done", "_error", "_source")
 
-    def __init__(self, of: Source) -> None:
+    def __init__(self, of: SignalSource) -> None:
         self._source = of
         self._done = False
         self._error: Exception | None = None
@@ -192,7 +192,7 @@ class Installing(Park):
 
         Raises:
             RuntimeError: the main thread does something else for too long.
-            OSError: as `Source.install`.
+            OSError: as `SignalSource.install`.
         """
         main_thread.hurry()
         if not ThreadWaiter().wait(self, _PATIENCE):

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar, final
 
+from ..runtime.branches import Alarm, group
 from ..runtime.compat import current_task
 from ..runtime.core import close_coroutine
 from ..runtime.park import Park, Token, wake
@@ -115,11 +116,22 @@ class CancellationToken:
         if self._cancelled:
             close_coroutine(coro)
             return None
-        from ..task.combine import select  # at the top it would be circular: LocalPool is ours
-
-        first: tuple[Any, Any] = await select(coro, self.cancelled(), biased=True)
-        branch, value = first
-        return value if branch == 0 else None
+        branches = group([coro], 1, biased=True)
+        alarm = Alarm(branches)
+        token: Token = [alarm]
+        self._waiting[id(token)] = token
+        winner = None
+        try:
+            if self._cancelled:
+                wake(token)
+            await branches
+            winner = branches.ended[0]
+            branches.log_failures(but=winner)
+            return None if winner is alarm else winner.result()
+        finally:
+            self._waiting.pop(id(token), None)
+            branches.ended.clear()  # the alarm refers to them
+            del branches, alarm, token, winner  # an error's traceback refers to this frame
 
     def drop_guard(self) -> DropGuard:
         """A context manager that cancels the token at its exit.

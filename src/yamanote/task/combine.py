@@ -8,13 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable
 from concurrent.futures import Future
-from types import coroutine
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-from ..runtime.branches import Branches
-from ..runtime.core import close_coroutine
-from ..runtime.here import here, running_trio
-from ..runtime.task import as_coroutine
+from ..runtime.branches import Branches, group
+from ..runtime.here import here
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -88,12 +85,12 @@ async def join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
 
     Cancelling the caller cancels all and sees them end. Tokio: `tokio::join!`.
     """
-    group = _group(awaitables, range(len(awaitables)), biased)
+    branches = group(awaitables, len(awaitables), biased=biased)
     try:
-        await _run(group, group.all_ended)
-        return _results(group)
+        await branches
+        return _results(branches)
     finally:
-        del group  # an error's traceback refers to this frame
+        del branches  # an error's traceback refers to this frame
 
 
 @overload
@@ -131,12 +128,12 @@ async def try_join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
 
     Tokio: `tokio::try_join!`.
     """
-    group = _group(awaitables, range(len(awaitables)), biased)
+    branches = group(awaitables, len(awaitables), or_failed=True, biased=biased)
     try:
-        await _run(group, group.all_ended_or_one_failed)
-        return _results(group)
+        await branches
+        return _results(branches)
     finally:
-        del group  # an error's traceback refers to this frame
+        del branches  # an error's traceback refers to this frame
 
 
 _NO_DEFAULT: Any = object()
@@ -156,7 +153,7 @@ async def select(
     Args:
         positional, named: the branches, as the arguments of `join`, or None.
         biased: poll them in the order given, so that of two that are ready at once the
-            first wins. By default they begin in a random order, which is fair.
+            first wins. By default a random one begins, which is fair.
         default: the value if there is no branch that is not None (Tokio's `else`); the
             result is then `Selected(None, default)`.
 
@@ -173,64 +170,43 @@ async def select(
 
     Cancelling the caller cancels all and sees them end. Tokio: `tokio::select!`.
     """
-    given: dict[int | str, Any] = dict(enumerate(positional))
-    given.update(named)
-    branches = {name: branch for name, branch in given.items() if branch is not None}
-    if not branches:
+    names: list[int | str] = [*range(len(positional)), *named]
+    awaitables = [*positional, *named.values()]
+    if any(each is None for each in awaitables):
+        names = [name for name, each in zip(names, awaitables, strict=True) if each is not None]
+        awaitables = [each for each in awaitables if each is not None]
+    if not awaitables:
         if default is not _NO_DEFAULT:
             return Selected(None, default)
-        if given:
+        if positional or named:
             raise ValueError(
                 "all branches of select() are None, which disables them: it would wait for "
                 "ever; pass default= for this case"
             )
         raise ValueError("select() needs at least one branch: it would wait for ever")
-    order = list(range(len(branches)))
+    first = 0
     if not biased:
         worker = here.worker
-        (random if worker is None else worker.random).shuffle(order)
-    group = _group(list(branches.values()), order, biased)
-    names = list(branches)
+        chance = random.random() if worker is None else worker.random.random()
+        first = int(chance * len(awaitables))
+    branches = group(awaitables, 1, biased=biased, first=first)
+    del positional, named, awaitables
     winner = None
-    del positional, named, given, branches
     try:
-        await _run(group, group.one_ended)
-        winner = group.ended[0]
-        group.log_failures(but=winner)
-        return Selected(names[group.branches.index(winner)], winner.result())
+        await branches
+        winner = branches.ended[0]
+        branches.log_failures(but=winner)
+        return Selected(names[winner._index], winner.result())
     finally:
-        del group, winner  # an error's traceback refers to this frame
+        del branches, winner  # an error's traceback refers to this frame
 
 
-def _group(awaitables: Any, order: Any, biased: bool) -> Branches:
-    coros: list[Any] = []
+def _results(branches: Branches) -> tuple[Any, ...]:
     try:
-        for awaitable in awaitables:
-            coros.append(as_coroutine(awaitable))
-        group = Branches(coros, list(order), biased)
-        if group.caller is None and running_trio() is not None:
-            raise RuntimeError(
-                "join() and select() need a task of Yamanote or asyncio to run in: "
-                "in trio, open a nursery"
-            )
-        return group
-    except BaseException:
-        for awaitable in (*coros, *awaitables):
-            close_coroutine(awaitable)
-        raise
-
-
-@coroutine
-def _run(group: Branches, until: Any) -> Any:
-    yield from group.run(until)
-
-
-def _results(group: Branches) -> tuple[Any, ...]:
-    try:
-        failed = [branch for branch in group.ended if branch._failure is not None]
+        failed = [branch for branch in branches.ended if branch._failure is not None]
         if failed:
-            group.log_failures(but=failed[0])
+            branches.log_failures(but=failed[0])
             failed[0].result()
-        return tuple([branch._result for branch in group.branches])
+        return tuple([branch._result for branch in branches.branches])
     finally:
-        del group, failed  # an error's traceback refers to this frame
+        del branches, failed  # an error's traceback refers to this frame

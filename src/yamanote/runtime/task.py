@@ -124,13 +124,19 @@ class Task(JoinHandle[T], Waiter):
         self._coro = self._context = self._locals = self._send = None
         self._result = value
         self._done = True
+        worker = self._poller
         for token in self._waiters.copy():
             if token:
                 try:
                     waiter = token.pop()
                 except IndexError:
                     continue
-                waiter._home.push(waiter)
+                # Behind what is queued, past the LIFO slot: who joins many is resumed once
+                # for all that have ended meanwhile, not for each.
+                if waiter._home is worker.core:
+                    worker.queue.append(waiter)
+                else:
+                    waiter._home.push(waiter)
 
     def _raised(self, error: BaseException) -> bool:
         """running → done, by an exception; False if the task was cut off before."""

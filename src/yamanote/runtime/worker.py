@@ -97,8 +97,8 @@ class Worker:
         #: How many poll loops are under way: one, and those of threads that block in place.
         #: Without any, what runs is a callback or a task of asyncio's.
         self.polling = 0
-        #: Whether a batch of polls ends early, because callbacks of asyncio's wait.
-        self._cut_short = False
+        #: Tasks that have yielded while callbacks of asyncio waited.
+        self._yielded: deque[Task[Any]] = deque()
         lifo = config.flavor == "multi_thread"
         self.push_next = self._push_lifo if lifo else self.queue.append
         #: For wakers in a hurry: as long as it is empty, a roaming task that is woken here
@@ -188,8 +188,7 @@ class Worker:
     def _poll_some(self, stay: deque[Task[Any]]) -> int:
         polls = 0
         limit = self._event_interval
-        self._cut_short = False
-        while polls < limit and not self._cut_short:
+        while polls < limit:
             if self._until_global <= 0:
                 self._until_global = self._global_interval
                 self._take_injected(1)
@@ -198,7 +197,18 @@ class Worker:
             polled = self._poll(stay, min(limit - polls, self._until_global))
             self._until_global -= polled
             polls += polled
+        while self._yielded:
+            self._queue_again(self._yielded.popleft())
         return polls
+
+    def _queue_again(self, task: Task[Any]) -> None:
+        home = task._home
+        if home is self.core:
+            self.queue.append(task)
+        elif home is self:
+            self.pinned.append(task)
+        else:
+            home.push(task)
 
     def _poll(self, stay: deque[Task[Any]], limit: int) -> int:
         """Poll tasks from the LIFO slot, and from `stay` (those that stay here) and the
@@ -211,36 +221,34 @@ class Worker:
         queue = self.queue
         source, other = stay, queue
         self.polling += 1
-        polls = 0
+        stolen = 0
         lifo_left = _LIFO_LIMIT
         turn_ends = _SLICE
         task: Any = None
         current: Task[Any] | None = None
         yielded: Any = None
-        while polls < limit:
+        for polls in range(limit):
             try:
-                if lifo_left and lifo:
+                if lifo and lifo_left:
                     task = lifo.pop()
                     lifo_left -= 1
+                elif source and polls < turn_ends:
+                    task = source.popleft()
+                    lifo_left = _LIFO_LIMIT
                 else:
+                    if other:
+                        source, other = other, source
+                    turn_ends = polls + _SLICE
                     lifo_left = _LIFO_LIMIT
                     if source:
-                        if polls >= turn_ends:
-                            turn_ends = polls + _SLICE
-                            if other:
-                                source, other = other, source
-                        task = source.popleft()
-                    elif other:
-                        source, other = other, source
-                        turn_ends = polls + _SLICE
                         task = source.popleft()
                     elif lifo:
                         task = lifo.pop()
                     else:
                         break
             except IndexError:
-                continue  # stolen
-            polls += 1
+                stolen += 1
+                continue
             if task is not current:
                 swap_current_task(loop, task)
                 current = task
@@ -258,23 +266,23 @@ class Worker:
             except BaseException as error:
                 if is_busy_context(error):
                     self._poll_later(task)
-                    continue
-                if task._raised(error):
+                elif task._raised(error):
                     core.panicked(error)
             else:
                 # The one place that decides what a yielded value means.
                 if yielded is None:
-                    turn_ends = 0  # a yield gives the others their turn
-                    if callbacks and not self._cut_short:
-                        # asyncio's tasks are others too: go round once, then let them run.
-                        self._cut_short = True
-                        limit = min(limit, polls + len(stay) + len(queue) + len(lifo))
-                    if task._home is core:
+                    if callbacks:
+                        # asyncio's tasks are others too: it goes on once they had a turn.
+                        self._yielded.append(task)
+                    elif task._home is core:
                         queue.append(task)
                     elif task._home is self:
                         self.pinned.append(task)
                     else:
                         task._home.push(task)
+                    if other:  # a yield gives the others their turn
+                        source, other = other, source
+                        turn_ends = polls + _SLICE
                 else:
                     try:
                         if isinstance(yielded, Park):
@@ -285,12 +293,14 @@ class Worker:
                         # A fault of the awaitable, and the task's to hear of.
                         task._token.clear()
                         task._throw_next(error)
+        else:
+            polls = limit
         if current is not None:
             clear_current_task(loop)
         self.polling -= 1
         # A task's failure refers to this frame by its own frame's f_back.
         task = current = yielded = None
-        return polls
+        return polls - stolen
 
     def _poll_later(self, task: Task[Any]) -> None:
         """Another thread runs in the task's context, which the two were given to share."""
@@ -538,6 +548,7 @@ class Worker:
         """End the tasks in the queues, which will not be polled any more."""
         close_all(self.queue.popleft)
         close_all(self.pinned.popleft)
+        close_all(self._yielded.popleft)
         close_all(self.lifo.pop)
 
     def busy_seconds(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context, copy_context
+from sys import getrefcount
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
@@ -56,18 +57,28 @@ def spawn(
     worker = here.worker
     if worker is None:
         return _spawn_outside(coro, name, context)
-    # Looking at cr_frame costs 60 ns, and turns a puzzle at the first poll into an
-    # error at the line that made it.
-    if (
-        type(coro) is not CoroutineType
-        or coro.cr_frame is None
-        or coro.cr_suspended
-        or coro.cr_running
-    ):
+    if type(coro) is not CoroutineType or getrefcount(coro) != _UNSHARED:
+        # A mistake is an error at the line that makes it, not a puzzle at the first poll.
+        # But to look at a coroutine's state makes a frame object, which lives as long as the
+        # coroutine and is an eighth of a fan-out: what has no name has no past.
         coro = as_coroutine(coro)
     if DEV_MODE:
         warn_of_loop_bound(coro)
     return worker.spawn(coro, name, copy_context() if context is None else context)
+
+
+def _references(coro: object, *, name: None = None, context: None = None) -> int:
+    return getrefcount(coro)
+
+
+def _unshared() -> int:
+    named = object()
+    count = _references(object())
+    return count if _references(named) > count else 0  # 3.14 borrows: there they are the same
+
+
+#: What `spawn` counts of a coroutine that is nowhere but in its argument; 0 if it can't be told.
+_UNSHARED = _unshared()
 
 
 def _spawn_outside(coro: Any, name: str | None, context: Context | None) -> JoinHandle[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import Any, Generic, TypeVar, final
 
 from .compat import running_task
-from .park import Park, Token, Waiter, wait_in_thread, wait_outside, wake
+from .park import Park, Token, Waiter, wait_in_thread, wait_outside, wake, wake_behind
 
 T = TypeVar("T")
 
@@ -244,7 +244,7 @@ class JoinHandle(Park, Generic[T]):
         # copy() locks the list, _register's append() does too: whoever registers too
         # late for this copy finds _done set.
         for token in self._waiters.copy():
-            wake(token)
+            wake_behind(token)
 
     def _fail(self, panic: BaseException | None) -> None:
         self._settle(_CANCELLED if panic is None else _Failure(panic, f"task {self.name!r}"))

@@ -48,6 +48,23 @@ def wake(token: Token) -> bool:
     return True
 
 
+def wake_behind(token: Token) -> None:
+    """As `wake`, but behind what is queued here, past the LIFO slot: for the end of a task. Who
+    waits for many is resumed once for all that have ended meanwhile, not for each."""
+    if not token:
+        return
+    try:
+        waiter = token.pop()
+    except IndexError:
+        return
+    worker = here.worker
+    home = waiter._home
+    if worker is not None and home is worker.core:
+        worker.queue.append(waiter)
+    else:
+        home.push(waiter)
+
+
 class Waiter:
     """Something that waits and can be woken."""
 

@@ -115,7 +115,7 @@ class Task(JoinHandle[T], Waiter):
 
     def _returned(self, value: T) -> None:
         """running → done, with a result."""
-        # _release(), _settle() and wake() written out: three calls less are 10 % of a
+        # _release(), _settle() and wake_behind() written out: three calls less are 10 % of a
         # spawn and join.
         try:
             self._registry.remove(self)
@@ -131,8 +131,6 @@ class Task(JoinHandle[T], Waiter):
                     waiter = token.pop()
                 except IndexError:
                     continue
-                # Behind what is queued, past the LIFO slot: who joins many is resumed once
-                # for all that have ended meanwhile, not for each.
                 if waiter._home is worker.core:
                     worker.queue.append(waiter)
                 else:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
 from ..runtime.compat import current_task
 from ..runtime.join import AbortHandle, Id, JoinHandle
-from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
+from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
 from ..runtime.task import Task
 from .blocking import spawn_blocking
 from .local import LocalSet, spawn_local
@@ -109,7 +109,7 @@ class Members(Park, Generic[M]):
                 token = self._waiting.pop()
             except IndexError:
                 return
-            wake(token)
+            wake_behind(token)
 
     def try_take(self) -> M | None:
         """Remove a member whose task has ended; None if there is none."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
 from ..runtime.compat import current_task
 from ..runtime.join import JoinHandle
-from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
+from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
 from ..runtime.task import Task, as_coroutine
 from .blocking import spawn_blocking
 from .local import LocalSet, spawn_local
@@ -233,7 +233,7 @@ class TaskTracker:
         waiting = self._waiting.copy()
         for key, token in waiting.items():
             self._waiting.pop(key, None)
-            wake(token)
+            wake_behind(token)
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed() else "open"

@@ -64,8 +64,9 @@ class BlockingTask(JoinHandle[T]):
         self._start: list[None] = [None]
         self._end: list[None] = [None]
 
-    def run(self) -> None:
-        """Make the call on this thread, unless it was aborted."""
+    def run(self, returned: Callable[[], None]) -> None:
+        """Make the call on this thread, unless it was aborted; `returned()` comes after it,
+        before anybody hears of its end."""
         if not _claim(self._start):
             return
         call, self._call = self._call, None
@@ -73,12 +74,14 @@ class BlockingTask(JoinHandle[T]):
         try:
             result = call()
         except BaseException as error:
+            returned()
             # Without this frame, whose variables would keep the task alive.
             if error.__traceback__ is not None:
                 error.with_traceback(error.__traceback__.tb_next)
             if _claim(self._end):
                 self._fail(error)
         else:
+            returned()
             if _claim(self._end):
                 self._result = result
                 self._settle(None)
@@ -184,12 +187,19 @@ class BlockingPool:
     def _work(self) -> None:
         here.core = self._core
         self._core.thread_started()
+        turn = threading.Lock()
+        turn.acquire()
+        resting = False
+
+        def rest() -> None:
+            nonlocal resting
+            resting = self._rest(turn)
+
         try:
-            turn = threading.Lock()
-            turn.acquire()
-            while (task := self._next(turn)) is not None:
+            while (task := self._next(turn, resting)) is not None:
                 here.blocking_call = task
-                task.run()
+                resting = False
+                task.run(rest)
                 here.blocking_call = None
                 with self._lock:
                     self._running.discard(task)
@@ -204,17 +214,31 @@ class BlockingPool:
             self._threads.discard(threading.current_thread())
             self._leaving.add(threading.current_thread())
 
-    def _next(self, turn: threading.Lock) -> BlockingTask[Any] | None:
-        """The next call; None when this thread shall end."""
+    def _rest(self, turn: threading.Lock) -> bool:
+        """Count this thread among the idle ones, if there is no call for it.
+
+        Before the end of its call is known: who has waited for that and makes the next call
+        finds this thread, and need not start another one (a third of a round trip).
+        """
+        with self._lock:
+            if self._queue or self._closed:
+                return False
+            self._idle.append(turn)
+            return True
+
+    def _next(self, turn: threading.Lock, resting: bool) -> BlockingTask[Any] | None:
+        """The next call; None when this thread shall end. `resting`: it is idle already."""
         while True:
-            with self._lock:
-                if self._queue:
-                    task = self._queue.popleft()
-                    self._running.add(task)
-                    return task
-                if self._closed:
-                    return None
-                self._idle.append(turn)
+            if not resting:
+                with self._lock:
+                    if self._queue:
+                        task = self._queue.popleft()
+                        self._running.add(task)
+                        return task
+                    if self._closed:
+                        return None
+                    self._idle.append(turn)
+            resting = False
             if FREE_THREADED:
                 if turn.acquire(timeout=min(self._keep_alive, TIDY_AFTER)):
                     continue

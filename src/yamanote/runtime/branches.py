@@ -345,7 +345,11 @@ class Branches(Park):
         swap_current_task(loop, branch)
         try:
             try:
-                yielded = branch._poll_cancelled() if branch._must_cancel else branch._send(None)
+                yielded = (
+                    branch._poll_cancelled()
+                    if branch._must_cancel
+                    else branch._send(branch._coro, None)
+                )
             except StopIteration as stop:
                 branch._returned(stop.value)
             except BaseException as error:

@@ -82,7 +82,7 @@ class TaskHooks:
         meta = TaskMeta(task.id, task.name, _spawned_at())
         if self._before or self._after:
             task._coro = _Polled(coro, meta, self._before, self._after)
-            task._send = task._coro.send
+            task._send = _Polled.send
         if self._terminated:
             report = functools.partial(call_hook, self._terminated, meta)
             task._waiters.append([Callback(report)])

@@ -92,7 +92,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._home = loop
         self._requeue = loop.queue_task
         self._coro = coro
-        self._send = coro.send
+        self._send = type(coro).send
         self._context = copy_context() if context is None else context
         self._name = None if name is None else str(name)
         self._must_cancel = False
@@ -125,7 +125,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 yielded = self._context.run(self._coro.throw, thrown)
             else:
                 self._future = None
-                yielded = self._context.run(self._send, None)
+                yielded = self._context.run(self._send, self._coro, None)
         except StopIteration as stop:
             if self._must_cancel:  # asked for in the last step
                 self._must_cancel = False

@@ -42,6 +42,11 @@ class WorkerSelector(selectors.DefaultSelector):
         #: What other threads have asked for.
         self._wanted: deque[tuple[Source, int]] = deque()
 
+    def end_waits_by(self, fd: int) -> None:
+        """Have each write to an eventfd end a wait, or the next one, and nothing else. For those
+        that are not level-triggered."""
+        raise NotImplementedError
+
     def select(self, timeout: float | None = None) -> Any:
         return self.turn(timeout)
 
@@ -244,6 +249,9 @@ if hasattr(select, "epoll"):
             self._keys: dict[int, selectors.SelectorKey] = {}
             # Another handle of the same, whose methods are public.
             self._epoll = select.epoll.fromfd(os.dup(self.fileno()))
+
+        def end_waits_by(self, fd: int) -> None:
+            self._epoll.register(fd, select.EPOLLIN | select.EPOLLET)
 
         # The native ones are not among them.
         get_map = selectors.DefaultSelector.get_map

@@ -8,7 +8,7 @@
 queued   In exactly one queue: a worker's, the injection queue, or a LocalSet's. Whoever
          pops it owns it.
 running  Owned by the one local variable of the poll loop that popped it. The coroutine
-         is resumed with `context.run(coro.send, None)`; what comes back decides:
+         is resumed with `context.run(send, coro, None)`; what comes back decides:
            None        back to the queue (`yield_now`)
            a Park      `park._arm(task)`: the task is parked, or ready and queued again
            a future    asyncio's: the task is pinned to this worker's loop for good,
@@ -88,7 +88,9 @@ class Task(JoinHandle[T], Waiter):
     #: The worker whose poll loop polls it; see NO_WORKER.
     _poller: Any
     _registry: set[Any]
-    _send: Callable[[Any], Any] | None
+    #: Resumes the coroutine, given it and a value. Not the coroutine's own method: that is an
+    #: object for each task, 70 bytes of 1,200.
+    _send: Callable[[Any, Any], Any] | None
     _token: Token
     #: What it is woken with, see sync/mpsc/channel.py; set by itself before it parks.
     _value: Any
@@ -190,11 +192,9 @@ class Task(JoinHandle[T], Waiter):
 
     def _throw_next(self, error: BaseException) -> None:
         """Queue the task again, to have `error` raised where it is suspended."""
-        coro = self._coro
-        assert coro is not None
 
-        def throw(_: None) -> Any:
-            self._send = coro.send
+        def throw(coro: Any, _: None) -> Any:
+            self._send = type(coro).send
             return coro.throw(error)
 
         self._send = throw
@@ -206,7 +206,7 @@ class Task(JoinHandle[T], Waiter):
         coro, context = self._coro, self._context
         assert coro is not None
         assert context is not None
-        self._send = coro.send  # an error that _throw_next has left comes too late
+        self._send = type(coro).send  # an error that _throw_next has left comes too late
         future, self._future = self._future, None
         if future is not None and future.cancel(msg=self._cancel_message):
             # Asked for on another thread: only here may the future be touched. It goes
@@ -495,7 +495,7 @@ def new_task(
     task._locals = None
     task._must_cancel = False
     task._registry = registry
-    task._send = coro.send
+    task._send = type(coro).send
     task._token = NO_TOKEN
     task._poller = NO_WORKER
     return task

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import random
-import socket
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -35,6 +34,7 @@ from .park import Park, Token
 from .seat import Seat
 from .task import BUDGET, Task, is_busy_context
 from .timer import RESOLUTION, Timers
+from .wakeup import make_wakeup
 
 if TYPE_CHECKING:
     from .core import Core
@@ -112,14 +112,10 @@ class Worker:
         self.random = random.Random(None if config.seed is None else config.seed + index)
         #: Holds an element while the driver sleeps; who pops it must wake the driver.
         self._sleeping: list[None] = []
-        self._wake_end, self._sleep_end = socket.socketpair()
-        self._wake_end.setblocking(False)
-        self._sleep_end.setblocking(False)
-
         self.loop = make_loop(self)
         self.selector = self.loop.selector
         self.poll_io = self.selector.poll_io
-        self.loop.add_reader(self._sleep_end, self._sleep_end.recv, 4096)
+        self._wakeup = make_wakeup(self.loop)
 
     # Runnable tasks arrive.
 
@@ -166,10 +162,7 @@ class Worker:
             self._sleeping.pop()
         except IndexError:
             return
-        try:
-            self._wake_end.send(b"\0")
-        except OSError:
-            pass  # full of wake-ups already, or closed
+        self._wakeup.send()
 
     # The poll loop.
 
@@ -258,7 +251,7 @@ class Worker:
                 if task._must_cancel:
                     yielded = task._poll_cancelled()
                 else:
-                    yielded = task._context.run(task._send, None)
+                    yielded = task._context.run(task._send, task._coro, None)
             except StopIteration as stop:
                 task._returned(stop.value)
             except WorkerClosed:
@@ -562,11 +555,9 @@ class Worker:
         self.closed = True
         self.baton.close()
         self.selector.release()
-        self.loop.remove_reader(self._sleep_end)
+        self._wakeup.close()
         WorkerLoop.close(self.loop)
         self.timers.clear()
-        self._sleep_end.close()
-        self._wake_end.close()
 
 
 def close_all(pop: Callable[[], Task[Any]]) -> None:

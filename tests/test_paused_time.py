@@ -32,7 +32,7 @@ HOUR = 3600.0
 LIMIT = 30.0  # seconds, which only a failure takes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def paused() -> Iterator[Runtime]:
     with Runtime(flavor="current_thread", start_paused=True) as rt:
         yield rt
@@ -141,6 +141,18 @@ def test_a_jump_wakes_in_the_order_of_the_deadlines(paused: Runtime) -> None:
             await task
 
     paused.block_on(main())
+
+
+def test_seconds_come_out_exactly(current: Runtime) -> None:
+    async def main() -> None:
+        for seconds in range(1, 100):
+            pause()
+            began = now()
+            await sleep(seconds)
+            assert now() - began == seconds
+            resume()
+
+    current.block_on(main())
 
 
 def test_advance_gives_the_woken_a_turn(paused: Runtime) -> None:

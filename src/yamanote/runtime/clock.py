@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+
+# A paused clock stands at a multiple of its inverse, so that seconds added to it come out
+# exactly: `now() - began` after a sleep of 10 is 10, whatever the machine's uptime is.
+_PER_SECOND = 2**20
 
 
 class Clock:
@@ -27,7 +32,7 @@ class Clock:
             self.pause()
 
     def pause(self) -> None:
-        self._stands_at = self.now()
+        self._stands_at = math.ceil(self.now() * _PER_SECOND) / _PER_SECOND
         self.now = self._paused_now
         self.paused = True
 

@@ -422,9 +422,9 @@ def test_a_task_that_never_ends_is_cut_off(
         assert error.value.is_cancelled()
     tasks.clear()
     gc.collect()
-    # What asyncio says of a task that its loop has left behind.
-    expected = {"Task was destroyed but it is pending!"} if kind == "asyncio" else set()
-    assert {record.getMessage().split("\n")[0] for record in caplog.records} == expected
+    # What asyncio says of a task that its loop has left behind, once it is collected.
+    allowed = {"Task was destroyed but it is pending!"} if kind == "asyncio" else set()
+    assert {record.getMessage().split("\n")[0] for record in caplog.records} <= allowed
 
 
 def test_an_async_generator_that_never_ends_is_cut_off(rt_config: dict[str, Any]) -> None:

@@ -673,6 +673,8 @@ def is_busy_context(error: BaseException) -> bool:
 def is_unstarted(coro: Any) -> bool:
     """Whether nothing of a coroutine has run yet."""
     if isinstance(coro, CoroutineType):
+        if coro.cr_suspended:  # most are: to ask inspect makes a frame object
+            return False
         return inspect.getcoroutinestate(coro) == inspect.CORO_CREATED
     if isinstance(coro, GeneratorType):
         return inspect.getgeneratorstate(coro) == inspect.GEN_CREATED

@@ -19,12 +19,13 @@ from collections.abc import Callable, Generator, Sequence
 from operator import attrgetter
 from typing import Any
 
+from .carrier import ENDED, Step, keep, new_carrier
 from .compat import current_task, swap_current_task
 from .core import close_coroutine
 from .here import running_trio
 from .join import logger
 from .park import NO_TOKEN, Park, Token, Waiter, wake
-from .task import BUDGET, Task, as_coroutine, is_unstarted, new_task
+from .task import BUDGET, Task, as_coroutine, new_task
 
 
 class Branch(Task[Any]):
@@ -116,6 +117,7 @@ class Branches(Park):
         "_biased",
         "_budget",
         "_by_force",
+        "_carriers",
         "_exit",
         "_missing",
         "_or_failed",
@@ -142,6 +144,8 @@ class Branches(Park):
         self._or_failed = or_failed
         self._biased = biased
         self._by_force = False
+        #: Those that wait for a branch, see carrier.py.
+        self._carriers: list[Step] = []
         #: The KeyboardInterrupt or SystemExit that a branch has raised.
         self._exit: BaseException | None = None
         #: The branches that have not ended.
@@ -254,7 +258,7 @@ class Branches(Park):
         ready = self._ready
         for _ in range(len(ready)):
             branch = ready.popleft()
-            if branch.__class__ is Branch and is_unstarted(branch._coro):
+            if branch.__class__ is Branch and branch._step is None:
                 branch._drop()
             else:
                 ready.append(branch)
@@ -343,31 +347,26 @@ class Branches(Park):
             return
         branch._budget = self._purse._budget
         swap_current_task(loop, branch)
+        step = branch._step
         try:
             try:
-                yielded = (
-                    branch._poll_cancelled()
-                    if branch._must_cancel
-                    else branch._send(branch._coro, None)
-                )
-            except StopIteration as stop:
-                branch._returned(stop.value)
+                if branch._must_cancel:
+                    yielded = branch._poll_cancelled()
+                elif step is None:
+                    step = self._carriers.pop() if self._carriers else new_carrier()
+                    yielded = step(branch)
+                    if yielded is not ENDED:
+                        branch._step = step
+                else:
+                    yielded = step(None)
             except BaseException as error:
                 branch._raised(error)
             else:
-                if yielded is None:
-                    self.push(branch)
+                if yielded is not ENDED:
+                    self._suspended(branch, yielded)
                     return
-                try:
-                    if isinstance(yielded, Park):
-                        yielded._arm(branch)
-                    else:
-                        branch._await_foreign(yielded)
-                except Exception as error:
-                    # As in Worker._poll: the awaitable's fault.
-                    branch._token.clear()
-                    branch._throw_next(error)
-                return
+                keep(self._carriers, branch._step or step)
+                branch._returned()
         finally:
             swap_current_task(loop, self.caller)
             self._purse._budget = branch._budget
@@ -381,6 +380,20 @@ class Branches(Park):
                 self._missing = 0
             elif self._or_failed:
                 self._missing = 0
+
+    def _suspended(self, branch: Any, yielded: Any) -> None:
+        if yielded is None:
+            self.push(branch)
+            return
+        try:
+            if isinstance(yielded, Park):
+                yielded._arm(branch)
+            else:
+                branch._await_foreign(yielded)
+        except Exception as error:
+            # As in Worker._poll: the awaitable's fault.
+            branch._token.clear()
+            branch._throw_next(error)
 
     def _out_of_budget(self) -> bool:
         # For a caller that is none of our tasks.

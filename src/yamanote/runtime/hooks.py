@@ -82,7 +82,6 @@ class TaskHooks:
         meta = TaskMeta(task.id, task.name, _spawned_at())
         if self._before or self._after:
             task._coro = _Polled(coro, meta, self._before, self._after)
-            task._send = _Polled.send
         if self._terminated:
             report = functools.partial(call_hook, self._terminated, meta)
             task._waiters.append([Callback(report)])
@@ -111,8 +110,13 @@ class _Polled(Coroutine[Any, Any, Any]):
     def close(self) -> None:
         self.coro.close()
 
-    def __await__(self) -> Any:
-        return self.coro.__await__()
+    def __await__(self) -> _Polled:
+        return self
+
+    __iter__ = __await__
+
+    def __next__(self) -> Any:
+        return self._poll(self.coro.send, None)
 
     def _poll(self, step: Any, *args: Any) -> Any:
         if self._before:

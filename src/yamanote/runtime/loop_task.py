@@ -21,6 +21,7 @@ from contextvars import Context, copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from .carrier import ENDED, Step, keep, new_carrier, throw, users_part
 from .compat import (
     current_task,
     drop_current_task,
@@ -56,7 +57,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         "_must_cancel",
         "_name",
         "_requeue",
-        "_send",
+        "_step",
         "_token",
         "_value",
     )
@@ -72,8 +73,9 @@ class LoopTask(asyncio.Task[Any], Waiter):
     _future: Any
     _home: WorkerLoop
     _name: str | None
-    _send: Any
+    _step: Step | None
     _token: Token
+    _value: Any
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._home = loop
         self._requeue = loop.queue_task
         self._coro = coro
-        self._send = type(coro).send
+        self._step = None
         self._context = copy_context() if context is None else context
         self._name = None if name is None else str(name)
         self._must_cancel = False
@@ -118,20 +120,21 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._budget = BUDGET
         swap_current_task(loop, self)
         thrown: BaseException | None = None
+        step = self._step
         try:
             if self._must_cancel or self._error is not None:
                 thrown = self._take_error()
                 self._future = None
-                yielded = self._context.run(self._coro.throw, thrown)
+                yielded = self._throw(thrown)
             else:
                 self._future = None
-                yielded = self._context.run(self._send, self._coro, None)
-        except StopIteration as stop:
-            if self._must_cancel:  # asked for in the last step
-                self._must_cancel = False
-                self._end(_Future.cancel, self._cancel_message)
-            else:
-                self._returned(stop.value)
+                if step is None:
+                    carriers = loop.worker.carriers
+                    step = carriers.pop() if carriers else new_carrier()
+                    yielded = self._context.run(step, self)
+                    self._step = step
+                else:
+                    yielded = self._context.run(step, None)
         except asyncio.CancelledError as error:
             self._end_cancelled(error)
         except (KeyboardInterrupt, SystemExit) as error:
@@ -143,11 +146,16 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 loop.call_later(0.001, self._requeue, self)  # as Worker._poll_later
                 return
             if error.__traceback__ is not None:
-                error.with_traceback(error.__traceback__.tb_next)  # without this frame
+                error.with_traceback(users_part(error.__traceback__))
             self._end(_Future.set_exception, error)
         else:
             if yielded is None:
                 self._requeue(self)
+                return
+            if yielded is ENDED:
+                if self._step is not None:
+                    keep(loop.worker.carriers, self._step)
+                self._returned()
                 return
             try:
                 if isinstance(yielded, Park):
@@ -165,18 +173,31 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 pass
             del self, thrown  # an error's traceback refers to this frame
 
-    def _returned(self, value: Any) -> None:
+    def _throw(self, error: BaseException) -> Any:
+        step = self._step
+        try:
+            if step is None:
+                return self._context.run(self._coro.throw, error)
+            return self._context.run(throw, step, error)
+        finally:
+            del self, error  # its traceback refers to this frame
+
+    def _returned(self) -> None:
+        if self._must_cancel:  # asked for in the last step
+            self._must_cancel = False
+            self._end(_Future.cancel, self._cancel_message)
+            return
         # _end() written out, for the usual case.
         unregister_task(self)
-        self._send = None
+        self._step = None
         try:
-            _set_result(self, value)
+            _set_result(self, self._value)
         except asyncio.InvalidStateError as error:
             self._ended_before(error)
 
     def _end(self, settle: Any, *outcome: Any) -> None:
         unregister_task(self)
-        self._send = None
+        self._step = None
         try:
             settle(self, *outcome)
         except asyncio.InvalidStateError as error:
@@ -192,7 +213,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         # As in asyncio, the first to ask gets the error itself, whose traceback says where
         # the task was. A task that awaits this one would not: C makes a new error for it.
         if error.__traceback__ is not None:
-            error.with_traceback(error.__traceback__.tb_next)  # without _run's frame
+            error.with_traceback(users_part(error.__traceback__))
         heir = self
         for callback, _ in self._callbacks or ():
             if callback.__class__ is LoopTask:

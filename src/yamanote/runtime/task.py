@@ -14,7 +14,8 @@ running  Owned by the one local variable of the poll loop that popped it. The co
            a future    asyncio's: the task is pinned to this worker's loop for good,
                        and parked until the future calls back; one of a loop on another
                        thread, if that is none of ours, pins nothing
-           an ending   StopIteration or any other exception: done
+           ENDED       it has returned: done
+           an exception: done
 parked   Held by one token (see park.py) which something will wake it by. Popping the
          token makes the popper the owner, who queues the task at its `_home`.
 done     The outcome is set, every waiter woken, the coroutine released.
@@ -43,9 +44,10 @@ from asyncio import base_tasks, events
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextvars import Context
-from types import CoroutineType, GeneratorType, TracebackType
+from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .carrier import ENDED, Step, Throw, close, throw, users_part
 from .compat import run_until_complete_callback
 from .here import here, running_trio
 from .join import JoinError, JoinHandle
@@ -88,11 +90,11 @@ class Task(JoinHandle[T], Waiter):
     #: The worker whose poll loop polls it; see NO_WORKER.
     _poller: Any
     _registry: set[Any]
-    #: Resumes the coroutine, given it and a value. Not the coroutine's own method: that is an
-    #: object for each task, 70 bytes of 1,200.
-    _send: Callable[[Any, Any], Any] | None
+    #: Resumes the coroutine; None before the first poll.
+    _step: Step | None
     _token: Token
-    #: What it is woken with, see sync/mpsc/channel.py; set by itself before it parks.
+    #: What it is woken with, see sync/mpsc/channel.py, set by itself before it parks; and what
+    #: it has returned.
     _value: Any
 
     __slots__ = (
@@ -108,14 +110,14 @@ class Task(JoinHandle[T], Waiter):
         "_must_cancel",
         "_poller",
         "_registry",
-        "_send",
+        "_step",
         "_token",
         "_value",
     )
 
     # The poll loop's side: each is called by the task's owner only.
 
-    def _returned(self, value: T) -> None:
+    def _returned(self) -> None:
         """running → done, with a result."""
         # _release(), _settle() and wake_behind() written out: three calls less are 10 % of a
         # spawn and join.
@@ -123,8 +125,8 @@ class Task(JoinHandle[T], Waiter):
             self._registry.remove(self)
         except KeyError:
             return
-        self._coro = self._context = self._locals = self._send = None
-        self._result = value
+        self._coro = self._context = self._locals = self._step = None
+        self._result = self._value
         self._done = True
         worker = self._poller
         for token in self._waiters.copy():
@@ -142,9 +144,9 @@ class Task(JoinHandle[T], Waiter):
         """running → done, by an exception; False if the task was cut off before."""
         traceback: TracebackType | None = error.__traceback__
         if traceback is not None:
-            # Without the poll loop's frame, whose variables would keep this task alive. Not
-            # by assignment, which an exception may refuse: one that is a frozen dataclass.
-            error.with_traceback(traceback.tb_next)
+            # The other frames' variables would keep this task alive. Not by assignment, which
+            # an exception may refuse: one that is a frozen dataclass.
+            error.with_traceback(users_part(traceback))
         if not self._release():
             return False
         cancelled = isinstance(error, asyncio.CancelledError) or (
@@ -160,7 +162,7 @@ class Task(JoinHandle[T], Waiter):
             self._registry.remove(self)
         except KeyError:
             return False
-        self._coro = self._context = self._locals = self._send = None
+        self._coro = self._context = self._locals = self._step = None
         return True
 
     def _await_foreign(self, yielded: Any) -> None:
@@ -193,31 +195,27 @@ class Task(JoinHandle[T], Waiter):
     def _throw_next(self, error: BaseException) -> None:
         """Queue the task again, to have `error` raised where it is suspended."""
 
-        def throw(coro: Any, _: None) -> Any:
-            self._send = type(coro).send
-            return coro.throw(error)
-
-        self._send = throw
+        self._step = Throw(self, error)
         self._home.push(self)
 
     def _poll_cancelled(self) -> Any:
         """Poll with the cancellation that `_must_cancel` asks for."""
         self._must_cancel = False
-        coro, context = self._coro, self._context
-        assert coro is not None
+        step, context = self._step, self._context
         assert context is not None
-        self._send = type(coro).send  # an error that _throw_next has left comes too late
         future, self._future = self._future, None
         if future is not None and future.cancel(msg=self._cancel_message):
             # Asked for on another thread: only here may the future be touched. It goes
             # on as in cancel(): the future's end brings the CancelledError.
             return _FuturePark(future)
-        if is_unstarted(coro):
-            coro.close()
+        if step is None:
+            self._coro.close()  # type: ignore[union-attr]
             raise asyncio.CancelledError
+        if isinstance(step, Throw):  # its error comes too late
+            step = self._step = step.step
         error = self._cancelled_error()
         try:
-            return context.run(coro.throw, error)
+            return context.run(throw, step, error)
         except RuntimeError as failure:
             if not is_busy_context(failure):
                 raise
@@ -226,7 +224,7 @@ class Task(JoinHandle[T], Waiter):
             return _BusyContext()
         finally:
             # This frame outlives the call in the traceback of what is raised.
-            del self, coro, context, error
+            del self, step, context, error
 
     def _cancelled_error(self) -> asyncio.CancelledError:
         message, self._cancel_message = self._cancel_message, None
@@ -262,41 +260,44 @@ class Task(JoinHandle[T], Waiter):
     def _end(self) -> None:
         """Queued or parked → done, at once and by a cancellation. For the owner only, on
         the thread that the task is bound to."""
-        coro, context = self._coro, self._context
+        coro, step, context = self._coro, self._step, self._context
         if coro is None or context is None:
             return
         try:
-            if is_unstarted(coro):
+            if step is None:
                 coro.close()
                 raise asyncio.CancelledError
-            context.run(coro.throw, asyncio.CancelledError())
-        except StopIteration as stop:
-            self._returned(stop.value)
+            yielded = context.run(throw, step, asyncio.CancelledError())
         except BaseException as error:
             self._raised(error)
         else:
-            self._cut_off()
-            self._close()
+            if yielded is ENDED:
+                self._returned()
+            else:
+                self._cut_off()
+                self._close()
         finally:
-            del self, coro, context  # an error's traceback refers to this frame
+            del self, coro, step, context  # an error's traceback refers to this frame
 
     def _close(self) -> None:
         """End the coroutine, which the caller owns: it is given its CancelledError, and no
         second chance if it awaits once more."""
-        coro, context = self._coro, self._context
+        coro, step, context = self._coro, self._step, self._context
         if coro is None or context is None:
             return
-        self._coro = self._context = self._locals = self._send = None
-        try:
-            if not is_unstarted(coro):
-                context.run(coro.throw, asyncio.CancelledError())
-        except BaseException:
-            pass  # it has ended
-        finally:
+        self._coro = self._context = self._locals = self._step = None
+        if step is not None:
             try:
-                context.run(coro.close)
+                context.run(throw, step, asyncio.CancelledError())
             except BaseException:
-                pass  # it would await in its `finally`, which nobody will resume
+                pass  # it has ended
+        try:
+            if step is None:
+                context.run(coro.close)
+            else:
+                context.run(close, step)
+        except BaseException:
+            pass  # it would await in its `finally`, which nobody will resume
 
     # What a JoinHandle offers.
 
@@ -495,7 +496,7 @@ def new_task(
     task._locals = None
     task._must_cancel = False
     task._registry = registry
-    task._send = type(coro).send
+    task._step = None
     task._token = NO_TOKEN
     task._poller = NO_WORKER
     return task
@@ -668,17 +669,6 @@ def is_busy_context(error: BaseException) -> bool:
         and (traceback is None or traceback.tb_next is None)
         and "cannot enter context" in str(error)
     )
-
-
-def is_unstarted(coro: Any) -> bool:
-    """Whether nothing of a coroutine has run yet."""
-    if isinstance(coro, CoroutineType):
-        if coro.cr_suspended:  # most are: to ask inspect makes a frame object
-            return False
-        return inspect.getcoroutinestate(coro) == inspect.CORO_CREATED
-    if isinstance(coro, GeneratorType):
-        return inspect.getgeneratorstate(coro) == inspect.GEN_CREATED
-    return False
 
 
 def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:

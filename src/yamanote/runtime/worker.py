@@ -25,6 +25,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .baton import Baton
+from .carrier import ENDED, Step, keep, new_carrier
 from .compat import clear_current_task, swap_current_task
 from .here import here
 from .hooks import call_hook
@@ -99,6 +100,8 @@ class Worker:
         self.polling = 0
         #: Tasks that have yielded while callbacks of asyncio waited.
         self._yielded: deque[Task[Any]] = deque()
+        #: Those that wait for a task, see carrier.py.
+        self.carriers: list[Step] = []
         lifo = config.flavor == "multi_thread"
         self.push_next = self._push_lifo if lifo else self.queue.append
         #: For wakers in a hurry: as long as it is empty, a roaming task that is woken here
@@ -212,12 +215,14 @@ class Worker:
         callbacks = loop.ready
         lifo = self.lifo
         queue = self.queue
+        carriers = self.carriers
         source, other = stay, queue
         self.polling += 1
         stolen = 0
         lifo_left = _LIFO_LIMIT
         turn_ends = _SLICE
         task: Any = None
+        step: Any = None
         current: Task[Any] | None = None
         yielded: Any = None
         for polls in range(limit):
@@ -247,13 +252,17 @@ class Worker:
                 current = task
                 task._poller = self
             task._budget = BUDGET
+            step = task._step
             try:
                 if task._must_cancel:
                     yielded = task._poll_cancelled()
+                elif step is None:
+                    step = carriers.pop() if carriers else new_carrier()
+                    yielded = task._context.run(step, task)
+                    if yielded is not ENDED:
+                        task._step = step
                 else:
-                    yielded = task._context.run(task._send, task._coro, None)
-            except StopIteration as stop:
-                task._returned(stop.value)
+                    yielded = task._context.run(step, None)
             except WorkerClosed:
                 raise
             except BaseException as error:
@@ -276,6 +285,9 @@ class Worker:
                     if other:  # a yield gives the others their turn
                         source, other = other, source
                         turn_ends = polls + _SLICE
+                elif yielded is ENDED:
+                    keep(carriers, task._step or step)
+                    task._returned()
                 else:
                     try:
                         if isinstance(yielded, Park):
@@ -292,7 +304,7 @@ class Worker:
             clear_current_task(loop)
         self.polling -= 1
         # A task's failure refers to this frame by its own frame's f_back.
-        task = current = yielded = None
+        task = step = current = yielded = None
         return polls - stolen
 
     def _poll_later(self, task: Task[Any]) -> None:
@@ -556,6 +568,7 @@ class Worker:
         self.baton.close()
         self.selector.release()
         self._wakeup.close()
+        self.carriers.clear()
         WorkerLoop.close(self.loop)
         self.timers.clear()
 

@@ -25,7 +25,7 @@ from .core import close_coroutine
 from .here import running_trio
 from .join import logger
 from .park import NO_TOKEN, Park, Token, Waiter, wake
-from .task import BUDGET, Task, as_coroutine, new_task
+from .task import BUDGET, NO_WORKER, Task, as_coroutine, new_task
 
 
 class Branch(Task[Any]):
@@ -162,6 +162,7 @@ class Branches(Park):
         for coro in coros:
             branch: Any = new_task(coro, self, self.tasks, context, None, Branch)
             branch._index = len(self.branches)
+            branch._poller = NO_WORKER
             if locals:
                 branch._locals = dict(locals)
             self.branches.append(branch)

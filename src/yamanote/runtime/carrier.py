@@ -7,13 +7,13 @@ after another. Of the end of one it tells by yielding ENDED, and is there for th
 
 Whoever polls a task takes a carrier for the first poll, `step(task)`, and resumes it by
 `step(None)` from then on, `step` being the carrier's own `send`. The result is in
-`task._value`. An exception that escapes the coroutine escapes the carrier too, and ends it.
+`task._result`. An exception that escapes the coroutine escapes the carrier too, and ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from types import CoroutineType, TracebackType, coroutine
+from collections.abc import Callable, Coroutine, Generator
+from types import TracebackType, coroutine
 from typing import Any
 
 Step = Callable[[Any], Any]
@@ -21,19 +21,16 @@ Step = Callable[[Any], Any]
 #: What a carrier yields when the coroutine has returned.
 ENDED: Any = type("ENDED", (), {"__slots__": ()})()
 
-# How many carriers without a task are kept. Those of 10,000 sleepers that have woken are not.
-_SPARE = 64
+#: How many carriers without a task are kept. Those of 10,000 sleepers that have woken are not.
+SPARE = 64
 
 
 @coroutine
 def _carry() -> Generator[Any, Any, None]:
     task = yield
     while True:
-        coro = task._coro
-        if type(coro) is not CoroutineType and hasattr(coro, "__await__"):  # Cython's, say
-            coro = coro.__await__()
-        task._value = yield from coro
-        coro = task = None  # or they would be kept from here until the next task comes
+        task._result = yield from task._coro
+        task = None  # or it would be kept from here until the next one comes
         task = yield ENDED
 
 
@@ -44,9 +41,14 @@ def new_carrier() -> Step:
     return step
 
 
+def has_started(step: Step) -> bool:
+    """Whether the carrier awaits a coroutine."""
+    return step.__self__.gi_yieldfrom is not None  # type: ignore[attr-defined]
+
+
 def keep(carriers: list[Step], step: Step) -> None:
     """Have a carrier whose task has ended among those that are there for the next one."""
-    if len(carriers) < _SPARE:
+    if len(carriers) < SPARE:
         carriers.append(step)
 
 
@@ -90,3 +92,26 @@ def users_part(traceback: TracebackType) -> TracebackType | None:
             return entry.tb_next
         entry = entry.tb_next
     return traceback.tb_next
+
+
+class Carried(Coroutine[Any, Any, Any]):
+    """A coroutine that is no native one, Cython's say, as a carrier can await it."""
+
+    __slots__ = ("coro",)
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        self.coro = coro
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.coro.__await__()
+
+    __iter__ = __await__
+
+    def send(self, value: Any) -> Any:
+        return self.coro.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self.coro.throw(*error)
+
+    def close(self) -> None:
+        self.coro.close()

@@ -96,6 +96,8 @@ class Core:
         self.pool = BlockingPool(self)
         count = config.worker_threads or 1
         self.idle = Idle(count)
+        #: Whether there is one worker, from which nobody steals.
+        self.alone = count == 1
         self.workers = [Worker(self, index, make_loop) for index in range(count)]
 
     # Tasks come in.
@@ -344,7 +346,9 @@ class Core:
             worker = min(self.workers, key=lambda worker: worker.callers)
             worker.callers += 1
         context = contextvars.copy_context()
-        main: Any = new_task(coro, worker, self.tasks, context, "main", MainTask)
+        # Where there is one worker nothing can leave it, and to roam is faster.
+        home = self if self.alone else worker
+        main: Any = new_task(coro, home, self.tasks, context, "main", MainTask)
         main._seat, main._worker = seat, worker
         self.tasks.add(main)
         if stay:
@@ -358,7 +362,7 @@ class Core:
         seat.present = True
         try:
             register_task(main)
-            worker.push(main)
+            worker.push(main)  # not to the injection queue, from which any thread may take it
             while seat.wait_for(worker, CALLER, unless=main):
                 self._start(besides=worker)
                 try:
@@ -630,7 +634,7 @@ class Core:
                     steals=worker.steals,
                     parks=worker.parks,
                     local_queue_depth=len(worker.queue) + len(worker.lifo),
-                    pinned_queue_depth=len(worker.pinned),
+                    pinned_queue_depth=worker.pinned_depth(),
                     busy_seconds=worker.busy_seconds(),
                 )
                 for worker in self.workers

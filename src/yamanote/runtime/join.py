@@ -205,8 +205,6 @@ class JoinHandle(Park, Generic[T]):
             if current._budget <= 0 and current._out_of_budget():
                 yield None
             current._budget -= 1  # type: ignore[misc]
-        elif current is self:
-            raise RuntimeError("a task cannot await its own handle: it would never end")
         else:
             try:
                 yield self
@@ -220,6 +218,8 @@ class JoinHandle(Park, Generic[T]):
         return self._outcome()
 
     def _arm(self, waiter: Any) -> None:
+        if waiter is self:
+            raise RuntimeError("a task cannot await its own handle: it would never end")
         token = [waiter]
         waiter._token = token
         self._waiters.append(token)

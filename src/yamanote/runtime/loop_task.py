@@ -18,10 +18,10 @@ import itertools
 from asyncio import base_tasks, coroutines, futures
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
-from types import CoroutineType
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from .carrier import ENDED, Step, keep, new_carrier, throw, users_part
+from .carrier import ENDED, Carried, Step, keep, new_carrier, throw, users_part
 from .compat import (
     current_task,
     drop_current_task,
@@ -57,6 +57,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         "_must_cancel",
         "_name",
         "_requeue",
+        "_result",
         "_step",
         "_token",
         "_value",
@@ -73,6 +74,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
     _future: Any
     _home: WorkerLoop
     _name: str | None
+    #: What the carrier leaves; the future's own is C's.
+    _result: Any
     _step: Step | None
     _token: Token
     _value: Any
@@ -89,8 +92,11 @@ class LoopTask(asyncio.Task[Any], Waiter):
         _Future.__init__(self, loop=loop)
         if loop._debug:  # type: ignore[attr-defined]
             del self._source_traceback[-1]  # type: ignore[attr-defined]
-        if coro.__class__ is not CoroutineType and not coroutines.iscoroutine(coro):
-            raise TypeError(f"a coroutine was expected, got {coro!r}")
+        if coro.__class__ is not CoroutineType:
+            if not coroutines.iscoroutine(coro):
+                raise TypeError(f"a coroutine was expected, got {coro!r}")
+            if not isinstance(coro, GeneratorType):
+                coro = Carried(coro)
         self._home = loop
         self._requeue = loop.queue_task
         self._coro = coro
@@ -191,7 +197,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         unregister_task(self)
         self._step = None
         try:
-            _set_result(self, self._value)
+            _set_result(self, self._result)
         except asyncio.InvalidStateError as error:
             self._ended_before(error)
 
@@ -330,7 +336,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
         return self._cancels
 
     def get_coro(self) -> Any:
-        return self._coro
+        coro = self._coro
+        return coro.coro if isinstance(coro, Carried) else coro
 
     def get_context(self) -> Context:
         return self._context

@@ -47,7 +47,7 @@ from contextvars import Context
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .carrier import ENDED, Step, Throw, close, throw, users_part
+from .carrier import ENDED, Carried, Step, Throw, close, throw, users_part
 from .compat import run_until_complete_callback
 from .here import here, running_trio
 from .join import JoinError, JoinHandle
@@ -68,6 +68,17 @@ UNCONSTRAINED = object()
 # Guards the two counters of cancellation, which asyncio.timeout and others use from one
 # thread while another aborts. Re-entrant, because the handler of Ctrl-C cancels too.
 _cancel_lock = threading.RLock()
+
+
+class NoWorker:
+    """What `_poller` says of a task that no worker polls, but another task, or nobody yet."""
+
+    clock = None
+    core = None
+    slot = (None,)
+
+
+NO_WORKER = NoWorker()
 
 
 class Task(JoinHandle[T], Waiter):
@@ -93,8 +104,7 @@ class Task(JoinHandle[T], Waiter):
     #: Resumes the coroutine; None before the first poll.
     _step: Step | None
     _token: Token
-    #: What it is woken with, see sync/mpsc/channel.py, set by itself before it parks; and what
-    #: it has returned.
+    #: What it is woken with, see sync/mpsc/channel.py; set by itself before it parks.
     _value: Any
 
     __slots__ = (
@@ -117,28 +127,29 @@ class Task(JoinHandle[T], Waiter):
 
     # The poll loop's side: each is called by the task's owner only.
 
-    def _returned(self) -> None:
-        """running → done, with a result."""
+    def _returned(self, worker: Any = NO_WORKER) -> None:
+        """running → done, with the result that its carrier has left; `worker` polls it."""
         # _release(), _settle() and wake_behind() written out: three calls less are 10 % of a
         # spawn and join.
         try:
             self._registry.remove(self)
         except KeyError:
             return
-        self._coro = self._context = self._locals = self._step = None
-        self._result = self._value
+        self._coro = self._context = self._step = None  # and no task-local is left
         self._done = True
-        worker = self._poller
         for token in self._waiters.copy():
             if token:
                 try:
                     waiter = token.pop()
                 except IndexError:
                     continue
-                if waiter._home is worker.core:
+                home = waiter._home
+                if home is worker.core:
                     worker.queue.append(waiter)
+                elif home is worker:
+                    worker.pinned.append(waiter)
                 else:
-                    waiter._home.push(waiter)
+                    home.push(waiter)
 
     def _raised(self, error: BaseException) -> bool:
         """running → done, by an exception; False if the task was cut off before."""
@@ -395,7 +406,8 @@ class Task(JoinHandle[T], Waiter):
 
     def get_coro(self) -> Coroutine[Any, Any, T] | None:
         """The coroutine; None once the task has ended."""
-        return self._coro
+        coro = self._coro
+        return coro.coro if isinstance(coro, Carried) else coro
 
     def get_context(self) -> Context | None:
         """The context that the task runs in; None once it has ended."""
@@ -456,17 +468,6 @@ class MainTask(Task[T]):
         return [(run_until_complete_callback, self._context)]
 
 
-class NoWorker:
-    """What `_poller` says of a task that no worker polls, but another task, or nobody yet."""
-
-    clock = None
-    core = None
-    slot = (None,)
-
-
-NO_WORKER = NoWorker()
-
-
 def new_task(
     coro: Coroutine[Any, Any, Any],
     home: Any,
@@ -478,8 +479,8 @@ def new_task(
     """A task that nobody has queued yet.
 
     A function, because to call a class that has an `__init__` takes 150 ns more, a
-    fifteenth of a spawn and join. `_budget`, `_cancel_message` and `_result` are set
-    before they are read.
+    fifteenth of a spawn and join. `_budget`, `_cancel_message`, `_poller` and `_result` are
+    set before they are read.
     """
     task = _new(kind)
     task._done = False
@@ -498,7 +499,6 @@ def new_task(
     task._registry = registry
     task._step = None
     task._token = NO_TOKEN
-    task._poller = NO_WORKER
     return task
 
 
@@ -692,7 +692,7 @@ def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
             )
         return awaitable
     if isinstance(awaitable, Coroutine):
-        return awaitable
+        return awaitable if isinstance(awaitable, Carried) else Carried(awaitable)
     if inspect.isawaitable(awaitable):
         return _await_it(awaitable)
     if isinstance(awaitable, Future):

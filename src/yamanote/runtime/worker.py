@@ -25,7 +25,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .baton import Baton
-from .carrier import ENDED, Step, keep, new_carrier
+from .carrier import ENDED, SPARE, Step, has_started, new_carrier
 from .compat import clear_current_task, swap_current_task
 from .here import here
 from .hooks import call_hook
@@ -69,13 +69,14 @@ class Worker:
         config = core.config
         self.core = core
         self.index = index
+        self._sleepers = core.idle.sleepers
         #: Runnable tasks that roam; others steal from its front.
         self.queue: deque[Task[Any]] = deque()
         #: The roaming task woken last, to be polled next: what it was sent is in the
         #: cache. Others steal it only when all queues are empty.
         self.lifo: list[Task[Any]] = []
-        #: Runnable tasks that stay on this worker.
-        self.pinned: deque[Task[Any]] = deque()
+        #: Runnable tasks that stay on this worker; with the others where nobody steals.
+        self.pinned = self.queue if core.alone else deque[Task[Any]]()
         #: The live tasks that were spawned here: keeps them from being collected.
         self.tasks: set[Any] = set()
         self.timers = Timers()
@@ -107,7 +108,7 @@ class Worker:
         #: For wakers in a hurry: as long as it is empty, a roaming task that is woken here
         #: may be appended instead of pushed, and the one that runs has to suspend before
         #: any other goes on. Never empty where others steal.
-        self.slot: list[Any] = self.lifo if lifo and config.worker_threads == 1 else [None]
+        self.slot: list[Any] = self.lifo if lifo and core.alone else [None]
         self._event_interval = config.event_interval
         self._global_interval = config.global_queue_interval
         self._until_global = config.global_queue_interval
@@ -125,17 +126,17 @@ class Worker:
     def spawn(self, coro: Any, name: str | None, context: Context) -> Task[Any]:
         """A new task, at the back of the queue. Only for the worker's own driver."""
         core = self.core
-        task = core.new_task(coro, core, self.tasks, context, name)
-        self.tasks.add(task)
+        tasks = self.tasks
+        task = core.new_task(coro, core, tasks, context, name)
+        tasks.add(task)
         if core.closing:
             task._cut_off()
             task._close()
             return task
         self.spawned += 1
         self.queue.append(task)
-        idle = core.idle
-        if idle.sleepers and not idle.searching:
-            idle.notify()
+        if self._sleepers:
+            self._share()
         return task
 
     def push(self, task: Task[Any]) -> None:
@@ -154,9 +155,8 @@ class Worker:
                 pass  # stolen
             else:
                 self.queue.append(displaced)
-                idle = self.core.idle
-                if idle.sleepers and not idle.searching:
-                    idle.notify()
+                if self._sleepers:
+                    self._share()
         lifo.append(task)
 
     def unpark(self) -> None:
@@ -210,67 +210,63 @@ class Worker:
         """Poll tasks from the LIFO slot, and from `stay` (those that stay here) and the
         roaming `queue` in turns, until all are empty or `limit` have been polled; returns
         how many."""
+        # A bytecode here is a hundredth of a yield: see tests/test_cost.py.
         core = self.core
         loop = self.loop
         callbacks = loop.ready
         lifo = self.lifo
         queue = self.queue
         carriers = self.carriers
-        source, other = stay, queue
+        source: deque[Task[Any]] = stay
+        other: deque[Task[Any]] | tuple[()] = () if stay is queue else queue
         self.polling += 1
-        stolen = 0
+        first = polls = stolen = 0
         lifo_left = _LIFO_LIMIT
-        turn_ends = _SLICE
         task: Any = None
-        step: Any = None
         current: Task[Any] | None = None
         yielded: Any = None
-        for polls in range(limit):
-            try:
-                if lifo and lifo_left:
-                    task = lifo.pop()
-                    lifo_left -= 1
-                elif source and polls < turn_ends:
-                    task = source.popleft()
-                    lifo_left = _LIFO_LIMIT
-                else:
-                    if other:
-                        source, other = other, source
-                    turn_ends = polls + _SLICE
-                    lifo_left = _LIFO_LIMIT
-                    if source:
+        while first < limit:
+            for polls in range(first + 1, min(first + _SLICE, limit) + 1):
+                try:
+                    if lifo:
+                        if lifo_left:
+                            lifo_left -= 1
+                            task = lifo.pop()
+                        else:
+                            lifo_left = _LIFO_LIMIT
+                            if other and not source:
+                                source, other = other, source
+                            task = source.popleft() if source else lifo.pop()
+                    elif source:
                         task = source.popleft()
-                    elif lifo:
-                        task = lifo.pop()
                     else:
+                        polls -= 1
                         break
-            except IndexError:
-                stolen += 1
-                continue
-            if task is not current:
-                swap_current_task(loop, task)
-                current = task
-                task._poller = self
-            task._budget = BUDGET
-            step = task._step
-            try:
-                if task._must_cancel:
-                    yielded = task._poll_cancelled()
-                elif step is None:
-                    step = carriers.pop() if carriers else new_carrier()
-                    yielded = task._context.run(step, task)
-                    if yielded is not ENDED:
-                        task._step = step
-                else:
-                    yielded = task._context.run(step, None)
-            except WorkerClosed:
-                raise
-            except BaseException as error:
-                if is_busy_context(error):
-                    self._poll_later(task)
-                elif task._raised(error):
-                    core.panicked(error)
-            else:
+                except IndexError:
+                    stolen += 1
+                    continue
+                if task is not current:
+                    swap_current_task(loop, task)
+                    current = task
+                    task._poller = self
+                task._budget = BUDGET
+                step = task._step
+                try:
+                    if task._must_cancel:
+                        yielded = task._poll_cancelled()
+                    elif step is None:
+                        step = task._step = carriers.pop() if carriers else new_carrier()
+                        yielded = task._context.run(step, task)
+                    else:
+                        yielded = task._context.run(step, None)
+                except WorkerClosed:
+                    raise
+                except BaseException as error:
+                    if is_busy_context(error):
+                        self._poll_later(task)
+                    elif task._raised(error):
+                        core.panicked(error)
+                    continue
                 # The one place that decides what a yielded value means.
                 if yielded is None:
                     if callbacks:
@@ -278,16 +274,13 @@ class Worker:
                         self._yielded.append(task)
                     elif task._home is core:
                         queue.append(task)
-                    elif task._home is self:
-                        self.pinned.append(task)
                     else:
-                        task._home.push(task)
+                        self._queue_again(task)
                     if other:  # a yield gives the others their turn
-                        source, other = other, source
-                        turn_ends = polls + _SLICE
+                        break
                 elif yielded is ENDED:
-                    keep(carriers, task._step or step)
-                    task._returned()
+                    carriers.append(task._step)
+                    task._returned(self)
                 else:
                     try:
                         if isinstance(yielded, Park):
@@ -298,17 +291,23 @@ class Worker:
                         # A fault of the awaitable, and the task's to hear of.
                         task._token.clear()
                         task._throw_next(error)
-        else:
-            polls = limit
+            first = polls
+            if other:
+                source, other = other, source
+            elif not source and not lifo:
+                break
         if current is not None:
             clear_current_task(loop)
         self.polling -= 1
+        del carriers[SPARE:]
         # A task's failure refers to this frame by its own frame's f_back.
-        task = step = current = yielded = None
+        task = current = yielded = None
         return polls - stolen
 
     def _poll_later(self, task: Task[Any]) -> None:
         """Another thread runs in the task's context, which the two were given to share."""
+        if task._step is not None and not has_started(task._step):
+            task._step = None
         token = task._token = [task]
         self.timers.push(self.clock.now() + 0.001, token)
 
@@ -342,7 +341,7 @@ class Worker:
         while (
             turns
             and not events
-            and 0 < len(self.queue) + len(self.pinned) <= _FEW
+            and 0 < self._runnable() <= _FEW
             and not (self.loop.ready or self.baton.wanted)
         ):
             turns -= 1
@@ -351,6 +350,13 @@ class Worker:
                 turns = 0  # there is more to do than what I/O wakes
             events = self.poll_io(0)
         return events
+
+    def _runnable(self) -> int:
+        return len(self.queue) + self.pinned_depth()
+
+    def pinned_depth(self) -> int:
+        """How many runnable tasks are pinned; 0 where they stand among the others."""
+        return 0 if self.pinned is self.queue else len(self.pinned)
 
     def fire_timers(self) -> None:
         """Wake those whose time has come, to be polled in this order."""
@@ -381,7 +387,7 @@ class Worker:
     def _share(self) -> None:
         """There is more to do than this worker can at once."""
         idle = self.core.idle
-        if idle.sleepers and not idle.searching:
+        if self._sleepers and not idle.searching:
             idle.notify()
 
     def _take_injected(self, most: int | None = None) -> bool:

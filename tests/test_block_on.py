@@ -302,6 +302,27 @@ def test_shutdown_ends_another_threads_block_on(rt: Runtime) -> None:
     assert ended == [True]
 
 
+def test_a_shutdown_while_others_come_to_block_on(
+    rt_config: Config, switch_interval: float
+) -> None:
+    """Whoever is let in is cancelled, too."""
+    threads = 6
+    for _ in range(20):
+        rt = Runtime(**rt_config)
+        begin = threading.Barrier(threads + 1)
+
+        def run(rt: Runtime = rt, begin: threading.Barrier = begin) -> None:
+            begin.wait(LIMIT)
+            with pytest.raises((asyncio.CancelledError, RuntimeError)):
+                rt.block_on(forever())
+
+        runs = [on_thread(run) for _ in range(threads)]
+        begin.wait(LIMIT)
+        on_thread(rt.__exit__, None, None, None).result(LIMIT)
+        for each in runs:
+            each.result(LIMIT)
+
+
 def test_main_that_cancels_itself(rt: Runtime) -> None:
     async def main() -> None:
         task = asyncio.current_task()

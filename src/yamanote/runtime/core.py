@@ -338,19 +338,22 @@ class Core:
                 "and join() the handle, or use asyncio.run_coroutine_threadsafe()"
             )
         coro = as_coroutine(coro)
-        if self.closing:
+        seat = Seat.of_this_thread()
+        context = contextvars.copy_context()
+        with self._lock:
+            main: Any = None
+            if not self.closing:
+                worker = min(self.workers, key=lambda worker: worker.callers)
+                worker.callers += 1
+                # Where there is one worker nothing can leave it, and to roam is faster.
+                home = self if self.alone else worker
+                main = new_task(coro, home, self.tasks, context, "main", MainTask)
+                main._seat, main._worker = seat, worker
+                # With the lock: whoever sets `closing` finds it, and cancels it.
+                self.tasks.add(main)
+        if main is None:
             close_coroutine(coro)
             raise RuntimeError("this runtime has been shut down")
-        seat = Seat.of_this_thread()
-        with self._lock:
-            worker = min(self.workers, key=lambda worker: worker.callers)
-            worker.callers += 1
-        context = contextvars.copy_context()
-        # Where there is one worker nothing can leave it, and to roam is faster.
-        home = self if self.alone else worker
-        main: Any = new_task(coro, home, self.tasks, context, "main", MainTask)
-        main._seat, main._worker = seat, worker
-        self.tasks.add(main)
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
             # up by another task, which blocks it in place until it is cancelled.

@@ -170,6 +170,31 @@ def test_threads_wait_and_notify(multi_rt: Runtime) -> None:
     multi_rt.block_on(main())
 
 
+def test_who_waits_is_not_kept_busy_by_those_who_notify(
+    multi_rt: Runtime, switch_interval: float
+) -> None:
+    notify = Notify()
+    enough = threading.Event()
+
+    def go_on_notifying() -> None:
+        while not enough.is_set():
+            notify.notify_one()
+
+    async def wait_often() -> None:
+        for _ in range(200):
+            await notify.notified()
+
+    threads = [threading.Thread(target=go_on_notifying) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        multi_rt.spawn(wait_often()).join(LIMIT)
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join(LIMIT)
+
+
 def test_blocking_notified_gives_up_in_time() -> None:
     notify = Notify()
     with pytest.raises(TimeoutError, match="not notified within 0 s"):

@@ -143,8 +143,8 @@ class _Channel(Section):
         value, self.values[slot] = self.values[slot], None
         return value
 
-    def _catch_up(self) -> None:
-        super()._catch_up()
+    def _catch_up(self, patience: float = 0) -> None:
+        super()._catch_up(patience)
         while self.dropped:
             try:
                 self.dropped.pop()

@@ -133,10 +133,6 @@ class Notify(Section):
 
     # With the lock held.
 
-    def _run_later(self) -> None:
-        while self._later:
-            self._later.pop(0)()
-
     def _push(self, which: int) -> None:
         waiter = self._grant(which)
         if waiter is not None:

@@ -17,12 +17,21 @@ Who wants to see what has been given back before looks at it when it has taken t
 
 `_soon` appends and then tries the lock, the other releases and then looks: each of the four
 locks something, so one of the two sees the other.
+
+Who has the lock takes as many steps as it finds, not those that come meanwhile: others may
+make them without end. If they make more than are taken they wait for a moment.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Final
+
+# With so many steps that wait, who makes another one waits for the lock, so many seconds at the
+# most: it may be this very thread that has it.
+_MANY: Final = 64
+_PATIENCE: Final = 1e-4
 
 
 class Section:
@@ -37,10 +46,10 @@ class Section:
     def _soon(self, step: Callable[[], None]) -> None:
         """Have `step()` run with the lock held, without waiting for it."""
         self._later.append(step)
-        self._catch_up()
+        self._catch_up(_PATIENCE if len(self._later) > _MANY else 0)
 
-    def _catch_up(self) -> None:
-        while self._later and self._lock.acquire(blocking=False):
+    def _catch_up(self, patience: float = 0) -> None:
+        while self._later and self._lock.acquire(timeout=patience):
             try:
                 self._run_later()
             finally:
@@ -48,5 +57,6 @@ class Section:
 
     def _run_later(self) -> None:
         """Take the steps that wait; with the lock held."""
-        while self._later:
-            self._later.pop(0)()
+        later = self._later
+        for _ in range(len(later)):
+            later.pop(0)()

@@ -288,8 +288,8 @@ class Channel(Section, Park):
             wake(token)
         self.closing.clear()
 
-    def _catch_up(self) -> None:
-        super()._catch_up()
+    def _catch_up(self, patience: float = 0) -> None:
+        super()._catch_up(patience)
         if self.abandoned:
             # Not with the lock held: it calls the values' destructors.
             self.values.clear()

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.gates import PENDING, Gate, forever, poll, until
+from tests.gates import PENDING, Gate, forever, poll, settled, until
+from tests.waiting import Waiting
 from yamanote import JoinError, Runtime, join, spawn, spawn_blocking, yield_now
 from yamanote.sync import CancellationToken, DropGuard, mpsc
 
@@ -190,6 +191,22 @@ def test_cancelled_waits_leave(rt: Runtime) -> None:
         token.cancel()
         for handle in waits[1::2]:
             await handle
+
+    rt.block_on(main())
+
+
+def test_a_cancellation_that_is_taken_back_leaves_the_task_waiting(rt: Runtime) -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        waiting = Waiting(token.cancelled())
+        await waiting.pending()
+        task: Any = waiting.handle
+        task.cancel()
+        task.uncancel()
+        await settled()
+        assert waiting.is_pending()
+        token.cancel()
+        await waiting
 
     rt.block_on(main())
 

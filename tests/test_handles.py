@@ -13,12 +13,14 @@ import logging
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from tests.channels import LIMIT, on_thread
-from tests.gates import Drop, Gate, forever, until
+from tests.gates import Drop, Gate, forever, settled, until
+from tests.waiting import Waiting
 from yamanote import (
     CancellationToken,
     JoinError,
@@ -416,6 +418,28 @@ def test_one_waiter_gives_up(rt: Runtime) -> None:
         gate.open()
         assert await stays == 42
         assert await handle == 42
+
+    rt.block_on(main())
+
+
+def test_a_cancellation_that_is_taken_back_leaves_the_task_waiting(rt: Runtime) -> None:
+    async def main() -> None:
+        gate = Gate()
+        call: Future[int] = Future()
+        handles = [spawn(wait_and_answer(gate)), spawn_blocking(call.result), spawn(call)]
+        waiting = [Waiting(handle) for handle in handles]
+        for each in waiting:
+            await each.pending()
+        await settled()
+        parked: list[Any] = [*(each.handle for each in waiting), handles[2]]
+        for task in parked:
+            task.cancel()
+            task.uncancel()
+        await settled()
+        assert not any(task.is_finished() for task in parked)
+        gate.open()
+        call.set_result(42)
+        assert [await each for each in waiting] == [42, 42, 42]
 
     rt.block_on(main())
 

@@ -206,12 +206,14 @@ class JoinHandle(Park, Generic[T]):
                 yield None
             current._budget -= 1  # type: ignore[misc]
         else:
-            try:
-                yield self
-            except BaseException:
-                self._unregister(current._token)
-                del current  # a cancellation's traceback refers to this frame
-                raise
+            # Once, unless a cancellation is taken back before the task has seen it.
+            while not self._done:
+                try:
+                    yield self
+                except BaseException:
+                    self._unregister(current._token)
+                    del current  # a cancellation's traceback refers to this frame
+                    raise
         if self._failure is None:
             return self._result
         del current  # the error's traceback refers to this frame, and it may end that task

@@ -618,7 +618,7 @@ class _CallPark(Park):
         return True  # a future that is done has called back by now
 
     def __await__(self) -> Generator[Any, None, None]:
-        if not self._future.done():
+        while not self._future.done():
             yield from self._wait()
 
 

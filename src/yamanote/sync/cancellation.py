@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar, final
 
 from ..runtime.branches import Alarm, group
-from ..runtime.compat import current_task
 from ..runtime.core import close_coroutine
 from ..runtime.park import Park, Token, wake
-from ..runtime.task import Task, as_coroutine
+from ..runtime.task import as_coroutine
+from .budget import spend_budget
 
 T = TypeVar("T")
 
@@ -154,14 +154,10 @@ class _Cancelled(Park):
         self._of = of
 
     def __await__(self) -> Generator[Any, None, None]:
-        if not self._of._cancelled:
+        if self._of._cancelled:
+            yield from spend_budget()
+        while not self._of._cancelled:
             yield from self._wait()
-            return
-        task = current_task()
-        if isinstance(task, Task):
-            if task._out_of_budget():
-                yield None
-            task._budget -= 1
 
     def _register(self, token: Token) -> bool:
         of = self._of

@@ -1,9 +1,9 @@
 """Those who wait for the same thing, and are all woken by it.
 
-There is no lock. Who makes happen what is waited for publishes it and then calls `wake`,
-which copies the dict; who waits joins and then looks whether it has happened: each locks
-the dict (see park.py), so one of the two sees the other. What is woken waits again if it
-was not what it waits for.
+There is no lock. Who makes happen what is waited for publishes it and then calls `wake` or
+`take`, which copies the dict; who waits joins and then looks whether it has happened: each
+locks the dict (see park.py), so one of the two sees the other. What is woken waits again if
+it was not what it waits for.
 """
 
 from __future__ import annotations
@@ -28,11 +28,19 @@ class Crowd:
         """Forget a token."""
         self._tokens.pop(id(token), None)
 
+    def take(self) -> list[Token]:
+        """Forget all, and return them, those first who came first."""
+        tokens = self._tokens
+        taken = tokens.copy()
+        if not taken:
+            return []
+        for key in taken:
+            tokens.pop(key, None)
+        return list(taken.values())
+
     def wake(self) -> None:
         """Wake all, those first who came first."""
-        tokens = self._tokens
-        for key, token in tokens.copy().items():
-            tokens.pop(key, None)
+        for token in self.take():
             wake(token)
 
     def __len__(self) -> int:

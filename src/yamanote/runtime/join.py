@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import Any, Generic, TypeVar, final
 
 from .compat import running_task
-from .park import Park, Token, Waiter, wait_in_thread, wait_outside, wake, wake_behind
+from .park import Park, Token, Waiter, leave, wait_in_thread, wait_outside, wake, wake_behind
 
 T = TypeVar("T")
 
@@ -233,11 +233,7 @@ class JoinHandle(Park, Generic[T]):
         return not self._done
 
     def _unregister(self, token: Token) -> None:
-        try:
-            # Lists compare by value: an equal one is as empty as this one.
-            self._waiters.remove(token)
-        except ValueError:
-            pass
+        leave(self._waiters, token)
 
     def _settle(self, failure: _Failure | None) -> None:
         """Publish the outcome and wake all who wait; called once, by the task's owner."""

@@ -65,6 +65,24 @@ def wake_behind(token: Token) -> None:
         home.push(waiter)
 
 
+# Re-entrant: the garbage collector may find a coroutine that waits.
+_leaving = threading.RLock()
+
+
+def leave(tokens: list[Token], token: Token) -> None:
+    """Take a token out of a list that nobody takes others out of but by this.
+
+    Lists compare by value, so what goes may be another one that is empty, too. But to compare
+    two tokens locks them, and while a free-threaded build waits for that it lets go of the
+    list: what another thread removed meanwhile would move a third one to the same place.
+    """
+    with _leaving:
+        try:
+            tokens.remove(token)
+        except ValueError:
+            pass
+
+
 class Waiter:
     """Something that waits and can be woken."""
 

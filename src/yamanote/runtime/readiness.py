@@ -7,13 +7,13 @@ read tries the system call first, and waits only when there is nothing to be had
     any task, on any worker                  the driver of the worker it is registered with
       tick = readiness.tick                    an event for the descriptor:
       recv() → BlockingIOError                   tick += 1
-      readiness.seen = tick                      look at the waiters (locks), wake them
-      suspended: enter the token (locks),
+      readiness.seen = tick                      take the crowd (locks), wake them
+      suspended: join the crowd (locks),
         then look whether tick has moved
 
 What is `seen` was found to be used up at that tick. So an event between the system call
 and the wait is never lost: it moves the tick, which only the driver writes, and the two
-sides lock the list of the waiters between their store and their look.
+sides lock the crowd between their store and their look.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from .compat import running_task
+from .crowd import Crowd
 from .here import current_core, here
-from .park import Park, Token, Waiter, wait_outside, wake
+from .park import Park, Token, Waiter, wait_outside
 
 if TYPE_CHECKING:
     from .worker import Worker
@@ -40,11 +41,11 @@ class Readiness(Park):
     close something in between.
     """
 
-    __slots__ = ("_waiters", "final", "lock", "seen", "source", "tick", "watched")
+    __slots__ = ("_crowd", "final", "lock", "seen", "source", "tick", "watched")
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._waiters: list[Token] = []
+        self._crowd = Crowd()
         #: Whether the source's worker announces this direction.
         self.watched = False
         #: Whether the peer has ended: nothing more will be announced.
@@ -79,16 +80,13 @@ class Readiness(Park):
         source = self.source
         if not self.watched:
             source.watch(self)
-        self._waiters.append(token)
+        self._crowd.join(token)
         if source.level_triggered:
             source.rearm(self)
         return self.tick == self.seen and not source.closed
 
     def _unregister(self, token: Token) -> None:
-        try:
-            self._waiters.remove(token)  # or one as empty: lists compare by value
-        except ValueError:
-            pass
+        self._crowd.leave(token)
 
     def has_ended(self) -> bool:
         """Whether the peer has ended, by the system's own word.
@@ -112,32 +110,16 @@ class Readiness(Park):
     def stay_ready(self) -> None:
         """Have everybody try the system call instead of waiting, until one finds it used up."""
         self.seen = 0
-        woken: list[Token] = []
-        self._waiters.copy()  # not just a look: see above
-        self.release(woken)
-        for token in woken:
-            wake(token)
+        self.wake()
 
     def announce(self, woken: list[Token]) -> None:
         """There was an event. Moves those who wait to `woken`. For the driver."""
         self.tick += 1
-        waiters = self._waiters
-        if waiters.copy():  # not just a look: see above
-            try:
-                woken.append(waiters.pop(0))
-            except IndexError:
-                return  # it has stopped waiting
-            if waiters:
-                self.release(woken)
+        woken += self._crowd.take()
 
-    def release(self, woken: list[Token]) -> None:
-        """Move those who wait to `woken`."""
-        waiters = self._waiters
-        try:
-            while waiters:
-                woken.append(waiters.pop(0))
-        except IndexError:
-            pass  # one has stopped waiting
+    def wake(self) -> None:
+        """Wake those who wait, to look anew."""
+        self._crowd.wake()
 
 
 class Source:
@@ -232,12 +214,8 @@ class Source:
                 readiness.watched = False
             if worker is not None:
                 worker.selector.unwatch(self)
-        woken: list[Token] = []
         for readiness in self.directions():
-            readiness._waiters.copy()  # see `closed`, or that there is no worker
-            readiness.release(woken)
-        for token in woken:
-            wake(token)
+            readiness.wake()  # they see `closed`, or that there is no worker
 
 
 class AnyReadiness(Park):

@@ -8,7 +8,7 @@ Any number of threads may spawn, finish and join at once, without a lock. A memb
 `live` from the spawn on; who takes it out of there owns it: joins, detaches or aborts it.
 `ready` is only a hint where to look: it may hold members that were detached meanwhile.
 Publishing and checking lock on both sides (see park.py): who waits appends its token to
-`waiting` and then looks at `ready` and `live`; who changes these looks at `waiting`
+the crowd and then looks at `ready` and `live`; who changes these looks at the crowd
 afterwards, by a method that locks it.
 """
 
@@ -22,6 +22,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
 from ..runtime.compat import current_task
+from ..runtime.crowd import Crowd
 from ..runtime.join import AbortHandle, Id, JoinHandle
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
 from ..runtime.task import Task
@@ -80,14 +81,15 @@ class Members(Park, Generic[M]):
     abort them.
     """
 
-    __slots__ = ("_ready", "_waiting", "live")
+    __slots__ = ("_crowd", "_ready", "live")
 
     def __init__(self) -> None:
         #: Those that have not been joined.
         self.live: set[M] = set()
         #: Those of them that have ended, in this order.
         self._ready: deque[M] = deque()
-        self._waiting: list[Token] = []
+        #: Who waits for one to end.
+        self._crowd = Crowd()
 
     def add(self, member: M) -> None:
         """Watch a task for its end."""
@@ -101,14 +103,7 @@ class Members(Park, Generic[M]):
 
     def _wake_all(self) -> None:
         # All, not one: one who is cancelled at this moment would keep it from the others.
-        # copy() locks the list, as its truth value does not.
-        if not self._waiting.copy():
-            return
-        while True:
-            try:
-                token = self._waiting.pop()
-            except IndexError:
-                return
+        for token in self._crowd.take():
             wake_behind(token)
 
     def try_take(self) -> M | None:
@@ -180,14 +175,11 @@ class Members(Park, Generic[M]):
             member.task.abort()
 
     def _register(self, token: Token) -> bool:
-        self._waiting.append(token)
+        self._crowd.join(token)
         return bool(self.live) and not self._ready
 
     def _unregister(self, token: Token) -> None:
-        try:
-            self._waiting.remove(token)
-        except ValueError:
-            pass
+        self._crowd.leave(token)
 
 
 @final

@@ -16,6 +16,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
 from ..runtime.compat import current_task
+from ..runtime.crowd import Crowd
 from ..runtime.join import JoinHandle
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
 from ..runtime.task import Task, as_coroutine
@@ -47,7 +48,7 @@ class TaskTracker:
     Thread-safe. Tokio: tokio-util's `task::TaskTracker`.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_open", "_quiet", "_tokens", "_waiting")
+    __slots__ = ("__weakref__", "_crowd", "_lock", "_open", "_quiet", "_tokens")
 
     def __init__(self) -> None:
         # For `close` and `reopen` only, whose answers are exact.
@@ -59,8 +60,7 @@ class TaskTracker:
         #: Another object each time that the tracker has become closed and empty, so that
         #: who waits learns of it even if that is over.
         self._quiet = object()
-        # By the token's id, as in CancellationToken.
-        self._waiting: dict[int, Token] = {}
+        self._crowd = Crowd()
 
     def __len__(self) -> int:
         """How many tasks and tokens are tracked."""
@@ -230,9 +230,7 @@ class TaskTracker:
 
     def _notify(self) -> None:
         self._quiet = object()
-        waiting = self._waiting.copy()
-        for key, token in waiting.items():
-            self._waiting.pop(key, None)
+        for token in self._crowd.take():
             wake_behind(token)
 
     def __repr__(self) -> str:
@@ -326,11 +324,11 @@ class _Wait(Park):
             yield from self._wait()
 
     def _register(self, token: Token) -> bool:
-        self._tracker._waiting[id(token)] = token
+        self._tracker._crowd.join(token)
         return not self._is_over()
 
     def _unregister(self, token: Token) -> None:
-        self._tracker._waiting.pop(id(token), None)
+        self._tracker._crowd.leave(token)
 
 
 @final

@@ -294,11 +294,11 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             self._claim()
             return super()._remove_writer(fd)
 
-        def _make_socket_transport(self, *args, **kwargs):
-            # Made by asyncio, with its checks; `write` alone would not use the loop.
-            transport = super()._make_socket_transport(*args, **kwargs)
-            transport.__class__ = SocketTransport
-            return transport
+        def _make_socket_transport(self, sock, *args, **kwargs):
+            # As asyncio does, whose transport does not use the loop in `write`. To make it another
+            # class afterwards stops, on a free-threaded build, all threads for a moment.
+            self._ensure_fd_no_transport(sock)
+            return SocketTransport(self, sock, *args, **kwargs)
 
         def run_in_executor(self, executor, func, *args):
             self._claim()

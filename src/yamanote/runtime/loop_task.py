@@ -8,13 +8,17 @@ callbacks is asyncio's to the last one while nothing is allocated for a step. An
 `Waiter`, so that what is Yamanote's wakes it directly, from any thread.
 
 asyncio's own constructor is not called, which would schedule asyncio's own step: of the C
-type only the future is used, and what else a task has is overridden here.
+type only the future is used, and what else a task has is overridden here. But for one thing: on
+a free-threaded build, from 3.14 on, the constructor notes the thread, and whenever a task ends
+on another one, or goes, all threads are stopped for a moment. There it is called with a loop
+that schedules nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 from asyncio import base_tasks, coroutines, futures
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
@@ -29,6 +33,7 @@ from .compat import (
     swap_current_task,
     unregister_task,
 )
+from .idle import FREE_THREADED
 from .park import NO_TOKEN, Park, Token, Waiter, awaited, wake
 from .task import BUDGET, NO_WORKER, is_busy_context
 
@@ -38,6 +43,21 @@ if TYPE_CHECKING:
 _Future = asyncio.Future
 _set_result = _Future.set_result
 _numbers = itertools.count(1)
+
+_THREADS_COUNT = FREE_THREADED and sys.version_info >= (3, 14)
+
+
+class _IdleLoop:
+    """What asyncio's constructor is given for a loop."""
+
+    def get_debug(self) -> bool:
+        return False
+
+    def call_soon(self, callback: object, *, context: Context) -> None:
+        pass
+
+
+_IDLE_LOOP: Any = _IdleLoop()
 
 
 class LoopTask(asyncio.Task[Any], Waiter):
@@ -89,6 +109,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
         context: Context | None = None,
         eager_start: bool = False,
     ) -> None:
+        if _THREADS_COUNT:
+            asyncio.Task.__init__(self, coro, loop=_IDLE_LOOP, name="", context=context)
         _Future.__init__(self, loop=loop)
         if loop._debug:  # type: ignore[attr-defined]
             del self._source_traceback[-1]  # type: ignore[attr-defined]

@@ -95,6 +95,19 @@ def poll(coro: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
     yield
 
 
+def litter(end: Any) -> None:
+    """Leave a coroutine to the garbage collector that is inside of `with end:`."""
+
+    @coroutine
+    def hold(cycle: list[Any]) -> Generator[Any, Any, None]:
+        with end:
+            yield
+
+    cycle: list[Any] = []
+    cycle.append(hold(cycle))
+    cycle[0].send(None)
+
+
 async def until(condition: Any) -> None:
     """Give others their turn until `condition()` is true."""
     turns = 0

@@ -12,7 +12,8 @@ import pytest
 from yamanote import Runtime, spawn, spawn_blocking
 from yamanote.sync import Lagged, RecvError, SendError, TryRecvError, broadcast
 
-from .gates import until
+from .channels import on_thread
+from .gates import litter, until
 from .polled import Polled, on_one_worker, settle
 
 LIMIT = 30.0  # seconds that only a failure waits
@@ -129,6 +130,33 @@ def test_values_go_when_all_have_received_them() -> None:
     assert len(drops) == 2
     other.close()
     assert len(drops) == 6
+
+
+def test_ends_that_are_collected_in_their_with_count_once() -> None:
+    tx, rx = broadcast.channel[int](2)
+    for _ in range(10):
+        litter(tx.clone())
+        litter(tx.subscribe())
+    gc.collect()
+    assert (tx.strong_count(), tx.receiver_count()) == (1, 1)
+    assert tx.send(1) == 1
+    assert rx.try_recv() == 1
+
+
+def test_two_threads_close_the_same_end(switch_interval: float) -> None:
+    tx, rx = broadcast.channel[int](2)
+    for _ in range(100):
+        for end in (tx.clone(), tx.subscribe()):
+            together = threading.Barrier(4)
+
+            def close(end: Any = end, together: threading.Barrier = together) -> None:
+                together.wait(LIMIT)
+                end.close()
+
+            for each in [on_thread(close) for _ in range(4)]:
+                each.result(LIMIT)
+    assert (tx.strong_count(), tx.receiver_count()) == (1, 1)
+    assert not rx.is_closed()
 
 
 def test_the_destructor_of_a_value_may_use_the_channel() -> None:

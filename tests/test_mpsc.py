@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.channels import LIMIT, on_thread
-from tests.gates import FREE_THREADED, poll, until
+from tests.gates import FREE_THREADED, litter, poll, until
 from tests.waiting import Waiting
 from yamanote import JoinError, Runtime, join, run, select, spawn, spawn_blocking, yield_now
 from yamanote.sync import (
@@ -709,6 +709,14 @@ def test_values_may_send_when_they_are_dropped(channel: Channel) -> None:
     assert heard == ["from the destructor"]
 
 
+def test_a_sender_that_is_collected_in_its_with_counts_once(channel: Channel) -> None:
+    tx, _rx = channel()
+    for _ in range(10):
+        litter(tx.clone())
+    gc.collect()
+    assert tx.strong_count() == 1
+
+
 @pytest.mark.skipif(FREE_THREADED, reason="collects with every thread stopped, and rarely")
 def test_the_garbage_collector_in_the_midst_of_it(rt: Runtime) -> None:
     before = gc.get_threshold()
@@ -722,6 +730,7 @@ def test_the_garbage_collector_in_the_midst_of_it(rt: Runtime) -> None:
                 await mine.send((name, number))
                 cycle: list[Any] = [mine.clone(), tx.downgrade()]
                 cycle.append(cycle)
+                litter(mine.clone())
 
         sends = [spawn(send(name)) for name in range(4)]
         got = [await rx.recv() for _ in range(400)]

@@ -12,7 +12,8 @@ import pytest
 from yamanote import Runtime, spawn, spawn_blocking
 from yamanote.sync import RecvError, SendError, watch
 
-from .gates import until
+from .channels import on_thread
+from .gates import litter, until
 from .polled import Polled, on_one_worker
 
 LIMIT = 30.0  # seconds that only a failure waits
@@ -147,6 +148,30 @@ def test_a_cancelled_wait_has_seen_nothing() -> None:
         assert rx.has_changed()
 
     on_one_worker(main())
+
+
+def test_ends_that_are_collected_in_their_with_count_once() -> None:
+    tx, rx = watch.channel(0)
+    for _ in range(10):
+        litter(tx.clone())
+        litter(rx.clone())
+    gc.collect()
+    assert (tx.sender_count(), tx.receiver_count()) == (1, 1)
+
+
+def test_two_threads_close_the_same_end(switch_interval: float) -> None:
+    tx, rx = watch.channel(0)
+    for _ in range(100):
+        for end in (tx.clone(), rx.clone()):
+            together = threading.Barrier(4)
+
+            def close(end: Any = end, together: threading.Barrier = together) -> None:
+                together.wait(LIMIT)
+                end.close()
+
+            for each in [on_thread(close) for _ in range(4)]:
+                each.result(LIMIT)
+    assert (tx.sender_count(), tx.receiver_count()) == (1, 1)
 
 
 def test_the_destructor_of_a_value_may_send() -> None:

@@ -188,11 +188,12 @@ class Sender(Generic[T]):
     _channel: _Channel
 
     def __init__(self, capacity: int) -> None:
-        self._open = False
+        #: Holds an element until it is closed, by whoever pops that.
+        self._open: list[None] = []
         if not 1 <= capacity <= MAX_CAPACITY:
             raise ValueError(f"a channel holds from 1 to 2**30 values, not {capacity}")
         self._channel = _Channel(capacity)
-        self._open = True
+        self._open.append(None)
 
     def send(self, value: T) -> int:
         """Send a value to all who are receivers now; returns how many these are. It never
@@ -316,9 +317,11 @@ class Sender(Generic[T]):
 
         Tokio: dropping a `Sender`.
         """
-        if self._open:
-            self._open = False
-            self._channel._soon(self._channel.drop_sender)
+        try:
+            self._open.pop()
+        except IndexError:
+            return
+        self._channel._soon(self._channel.drop_sender)
 
     def __enter__(self) -> Self:
         return self
@@ -336,11 +339,11 @@ class Sender(Generic[T]):
 def _another(channel: _Channel) -> Sender[Any] | None:
     """One sender more, unless there is none."""
     sender: Sender[Any] = Sender.__new__(Sender)
-    sender._open = False
+    sender._open = []
     if not channel.add_sender():
         return None
     sender._channel = channel
-    sender._open = True
+    sender._open.append(None)
     return sender
 
 
@@ -583,6 +586,8 @@ class Receiver(Generic[T]):
 
     def __del__(self) -> None:
         if self._open:
+            # A coroutine that is collected with it may still come to the end of its `with`.
+            self._open = False
             channel, behind = self._channel, self._behind
             channel._soon(lambda: channel.drop_receiver(behind))
 

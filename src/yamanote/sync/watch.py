@@ -128,13 +128,14 @@ class Sender(Generic[T]):
     _channel: _Channel
 
     def __init__(self, value: T) -> None:
-        self._open = False
         self._join(_Channel(value))
 
     def _join(self, channel: _Channel) -> None:
+        #: Holds an element until it is closed, by whoever pops that.
+        self._open: list[None] = []
         self._channel = channel
         channel.add_sender()
-        self._open = True
+        self._open.append(None)
 
     def _writing(self) -> threading.RLock:
         if not self._open:
@@ -260,7 +261,6 @@ class Sender(Generic[T]):
         if not self._open:
             raise RuntimeError("this sender has been closed: clone one that is open")
         sender: Sender[T] = Sender.__new__(Sender)
-        sender._open = False
         sender._join(self._channel)
         return sender
 
@@ -272,9 +272,11 @@ class Sender(Generic[T]):
 
         Tokio: dropping a `Sender`.
         """
-        if self._open:
-            self._open = False
-            self._channel._soon(self._channel.drop_sender)
+        try:
+            self._open.pop()
+        except IndexError:
+            return
+        self._channel._soon(self._channel.drop_sender)
 
     def __enter__(self) -> Self:
         return self
@@ -300,11 +302,12 @@ class Receiver(Generic[T]):
     __slots__ = ("__weakref__", "_channel", "_open", "_seen")
 
     def __init__(self, channel: _Channel, seen: int) -> None:
-        self._open = False
+        #: As a Sender's.
+        self._open: list[None] = []
         self._channel = channel
         self._seen = seen
         channel.add_receiver()
-        self._open = True
+        self._open.append(None)
 
     def borrow(self) -> T:
         """The value; it is not seen thereby.
@@ -453,10 +456,16 @@ class Receiver(Generic[T]):
 
         Tokio: dropping a `Receiver`.
         """
-        if self._open:
-            self._open = False
-            self._channel._soon(self._channel.drop_receiver)
+        if self._leave():
             self._channel.changed.wake()
+
+    def _leave(self) -> bool:
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
+        self._channel._soon(self._channel.drop_receiver)
+        return True
 
     def __enter__(self) -> Self:
         return self
@@ -465,9 +474,7 @@ class Receiver(Generic[T]):
         self.close()
 
     def __del__(self) -> None:
-        if self._open:
-            self._open = False
-            self._channel._soon(self._channel.drop_receiver)
+        self._leave()
 
     def __repr__(self) -> str:
         return f"<watch.Receiver of {self._channel.state[1]!r} at {id(self):#x}>"
@@ -505,7 +512,7 @@ class _Changed(Park):
         rx = self._rx
         channel = rx._channel
         channel.changed.join(token)
-        return channel.state[0] == rx._seen and not channel.closed and rx._open
+        return channel.state[0] == rx._seen and not channel.closed and bool(rx._open)
 
     def _unregister(self, token: Token) -> None:
         self._rx._channel.changed.leave(token)

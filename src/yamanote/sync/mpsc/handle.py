@@ -18,11 +18,13 @@ NO_CHANNEL.shut()
 class Handle:
     """One of a channel's senders: the channel is open as long as there is one."""
 
-    __slots__ = ("__weakref__", "_channel")
+    __slots__ = ("__weakref__", "_channel", "_counted")
 
     def __init__(self, channel: Channel) -> None:
         # Whoever calls this has counted it.
         self._channel = channel
+        #: Who pops the element counts it out.
+        self._counted: list[None] = [None]
 
     def clone(self) -> Self:
         """Another sender of the channel.
@@ -44,13 +46,12 @@ class Handle:
 
         Tokio: dropping a `Sender`.
         """
-        channel = self._channel
-        with channel._lock:
-            if self._channel is not NO_CHANNEL:
-                self._channel = NO_CHANNEL
-                channel.drop_sender()
-        if channel._later:
-            channel._catch_up()
+        try:
+            self._counted.pop()
+        except IndexError:
+            return
+        channel, self._channel = self._channel, NO_CHANNEL
+        channel._soon(channel.drop_sender)
 
     def __enter__(self) -> Self:
         return self
@@ -59,9 +60,8 @@ class Handle:
         self.close()
 
     def __del__(self) -> None:
-        channel = self._channel
-        if channel is not NO_CHANNEL:
-            channel._soon(channel.drop_sender)
+        # A coroutine that is collected with it may still come to the end of its `with`.
+        self.close()
 
     def closed(self) -> Awaitable[None]:
         """Wait until the channel is closed, by its receiver: an awaitable.

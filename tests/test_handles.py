@@ -31,6 +31,7 @@ from yamanote import (
     Runtime,
     block_in_place,
     join,
+    run,
     select,
     spawn,
     spawn_blocking,
@@ -491,6 +492,32 @@ def test_joining_from_another_runtime(rt: Runtime) -> None:
         return await asyncio.wrap_future(thread)
 
     assert rt.block_on(main()) == 42
+
+
+def test_joining_a_local_task_that_ends_inside_another_runtime(multi_rt: Runtime) -> None:
+    local = LocalSet()
+    started = Gate()
+
+    async def survive() -> int:
+        started.open()
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            return 42
+
+    async def main() -> JoinHandle[Any]:
+        joining = Waiting(spawn_local(survive()))
+        await started.wait()
+        await joining.pending()
+        return joining.handle
+
+    async def close() -> None:
+        local.close()
+
+    handle = local.block_on(multi_rt, main())
+    multi_rt.spawn(answer()).join(LIMIT)
+    run(close())
+    assert handle.join(LIMIT) == 42
 
 
 def test_joining_from_threads(rt: Runtime, switch_interval: float) -> None:

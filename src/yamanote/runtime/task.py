@@ -274,6 +274,8 @@ class Task(JoinHandle[T], Waiter):
         coro, step, context = self._coro, self._step, self._context
         if coro is None or context is None:
             return
+        # Not the one that has polled it: another thread may drive that by now.
+        self._poller = here.worker or NO_WORKER
         try:
             if step is None:
                 coro.close()

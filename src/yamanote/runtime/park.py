@@ -60,7 +60,10 @@ def wake_behind(token: Token) -> None:
     worker = here.worker
     home = waiter._home
     if worker is not None and home is worker.core:
-        worker.queue.append(waiter)
+        queue = worker.queue
+        queue.append(waiter)
+        if len(queue) > 1:
+            worker.share()
     else:
         home.push(waiter)
 

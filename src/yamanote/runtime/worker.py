@@ -382,10 +382,10 @@ class Worker:
                     home.push(waiter)
         # While it is about to sleep it is a sleeper itself, see _sleep.
         if roam > 1 and not self._sleeping:
-            self._share()
+            self.share()
 
-    def _share(self) -> None:
-        """There is more to do than this worker can at once."""
+    def share(self) -> None:
+        """There is more to do than this worker can at once. Only for its own driver."""
         idle = self.core.idle
         if self._sleepers and not idle.searching:
             idle.notify()
@@ -476,7 +476,7 @@ class Worker:
                 pass  # the byte that woke us is read by the loop
             core.idle.awake(self)
         if len(self.queue) > 1:
-            self._share()
+            self.share()
         if parked and core.on_unpark is not None:
             call_hook(core.on_unpark)
         return events

@@ -1116,3 +1116,27 @@ def test_nobody_refers_to_a_finished_task_but_its_handle(rt: Runtime) -> None:
         ]
 
     assert rt.block_on(main()) == []
+
+
+def test_those_who_joined_run_at_once_on_several_workers() -> None:
+    """The worker where the tasks end wakes another one for them."""
+    together = threading.Barrier(2)
+
+    async def joined(handle: JoinHandle[int]) -> None:
+        await handle
+        together.wait(LIMIT)
+
+    async def main() -> None:
+        gate = Gate()
+        handles = [spawn_local(wait_and_answer(gate)) for _ in range(2)]
+        joining = [Waiting(joined(handle)) for handle in handles]
+        for each in joining:
+            await each.pending()
+        await yield_now()
+        gate.open()
+        for each in joining:
+            await each
+
+    with Runtime(worker_threads=2) as rt:
+        for _ in range(20):
+            LocalSet().block_on(rt, main())

@@ -145,7 +145,10 @@ class Task(JoinHandle[T], Waiter):
                     continue
                 home = waiter._home
                 if home is worker.core:
-                    worker.queue.append(waiter)
+                    queue = worker.queue
+                    queue.append(waiter)
+                    if worker.sleepers and len(queue) > 1:
+                        worker.share()
                 elif home is worker:
                     worker.pinned.append(waiter)
                 else:

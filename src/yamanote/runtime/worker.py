@@ -69,7 +69,7 @@ class Worker:
         config = core.config
         self.core = core
         self.index = index
-        self._sleepers = core.idle.sleepers
+        self.sleepers = core.idle.sleepers
         #: Runnable tasks that roam; others steal from its front.
         self.queue: deque[Task[Any]] = deque()
         #: The roaming task woken last, to be polled next: what it was sent is in the
@@ -135,8 +135,8 @@ class Worker:
             return task
         self.spawned += 1
         self.queue.append(task)
-        if self._sleepers:
-            self._share()
+        if self.sleepers:
+            self.share()
         return task
 
     def push(self, task: Task[Any]) -> None:
@@ -155,8 +155,8 @@ class Worker:
                 pass  # stolen
             else:
                 self.queue.append(displaced)
-                if self._sleepers:
-                    self._share()
+                if self.sleepers:
+                    self.share()
         lifo.append(task)
 
     def unpark(self) -> None:
@@ -387,7 +387,7 @@ class Worker:
     def share(self) -> None:
         """There is more to do than this worker can at once. Only for its own driver."""
         idle = self.core.idle
-        if self._sleepers and not idle.searching:
+        if self.sleepers and not idle.searching:
             idle.notify()
 
     def _take_injected(self, most: int | None = None) -> bool:

@@ -86,7 +86,10 @@ def postgres() -> Iterator[Postgres]:
             _failed("initdb", Path(log))
         for _ in range(ATTEMPTS):
             port = _free_port()
-            options = f"-F -c listen_addresses=127.0.0.1 -p {port} -k {folder}"
+            # A query that waits for a lock: PostgreSQL forgets the cancellation of one that it
+            # has not begun yet, so on a busy machine only its own limit may end it.
+            limit = "-c lock_timeout=3s"
+            options = f"-F {limit} -c listen_addresses=127.0.0.1 -p {port} -k {folder}"
             start = ["start", "--wait", "--timeout", str(int(START)), "--options", options]
             if call(pg_ctl, "--pgdata", data, "--log", log, *start) == 0:
                 break

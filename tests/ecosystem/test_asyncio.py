@@ -127,6 +127,47 @@ def test_abort_is_no_timeout(workers: int) -> None:
     yamanote.run(main(), worker_threads=workers)
 
 
+async def done_and_cancelled(cancel: Callable[[Any], object]) -> list[str]:
+    """In what order those learn of it who wait for a future that is done when the task that
+    waits, too, is cancelled."""
+    seen = []
+    task: Any = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    future.add_done_callback(lambda _: seen.append("callback"))
+
+    def done_and_cancelled() -> None:
+        future.set_result(None)
+        cancel(task)
+
+    loop.call_soon(done_and_cancelled)
+    try:
+        await future
+    except asyncio.CancelledError:
+        seen.append("cancelled")
+        task.uncancel()
+    return seen
+
+
+def test_cancelled_when_its_future_is_done(native: Native) -> None:
+    """The loop's own callback comes first: for `sock_connect` it is the one that forgets the
+    descriptor, which the task is about to close."""
+
+    async def main() -> None:
+        assert await done_and_cancelled(lambda task: task.cancel()) == ["callback", "cancelled"]
+
+    native(main())
+
+
+def test_cancelled_on_a_thread_when_its_future_is_done(workers: int) -> None:
+    async def main() -> None:
+        seen = await done_and_cancelled(lambda task: on_thread(task.cancel).result(LIMIT))
+        assert seen == ["callback", "cancelled"]
+
+    yamanote.run(main(), worker_threads=workers)
+    yamanote.run(in_a_spawned_task(main()), worker_threads=workers)
+
+
 def test_shield(workers: int) -> None:
     """Who waits is aborted; what is shielded goes on."""
 

@@ -218,10 +218,14 @@ class Task(JoinHandle[T], Waiter):
         step, context = self._step, self._context
         assert context is not None
         future, self._future = self._future, None
-        if future is not None and future.cancel(msg=self._cancel_message):
+        if future is not None:
             # Asked for on another thread: only here may the future be touched. It goes
             # on as in cancel(): the future's end brings the CancelledError.
-            return _FuturePark(future)
+            if future.cancel(msg=self._cancel_message):
+                return _FuturePark(future)
+            if asyncio.isfuture(future) and future.done():
+                self._must_cancel = True
+                return _FuturePark(future)
         if step is None:
             self._coro.close()  # type: ignore[union-attr]
             raise asyncio.CancelledError
@@ -338,16 +342,20 @@ class Task(JoinHandle[T], Waiter):
         with _cancel_lock:
             self._cancelling += 1
         future = self._future
-        if (
+        touchable = (
             future is not None
             and future.get_loop() is asyncio._get_running_loop()
-            and future.cancel(msg=msg)
-        ):
+            and asyncio.isfuture(future)
+        )
+        if touchable and future.cancel(msg=msg):
             return True
         with _cancel_lock:
             self._cancel_message = msg
             self._must_cancel = True
-        wake(self._token)
+        if not touchable:
+            wake(self._token)
+        # Else the future wakes the task, in the order of its callbacks: the loop's own stand
+        # before it, one of which forgets a socket that the task is about to close.
         return True
 
     def cancelling(self) -> int:
@@ -535,7 +543,7 @@ class _FuturePark(Park):
             task._home.push(task)
 
         self.future.add_done_callback(wake_task)
-        if task._must_cancel:
+        if task._must_cancel and not self.future.done():
             wake(token)
 
 

@@ -24,7 +24,7 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict src/yamanote
+	$(BIN)/mypy --strict src/yamanote tests/typed.py
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, final
 
 from .here import current_core, find_core, here
 from .join import JoinHandle
 from .metrics import RuntimeMetrics
+from .task import Spawnable
 
 if TYPE_CHECKING:
     from .core import Core
@@ -74,7 +74,7 @@ class Handle:
 
     def spawn(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T] | Future[T],
+        coro: Spawnable[T],
         *,
         name: str | None = None,
         context: Context | None = None,
@@ -89,7 +89,7 @@ class Handle:
         `yamanote.spawn_blocking`."""
         return self._core.pool.spawn(copy_context(), None, func, *args, **kwargs)
 
-    def block_on(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    def block_on(self, coro: Spawnable[T]) -> T:
         """Run a coroutine to its end on this thread; see `Runtime.block_on`."""
         result: T = self._core.block_on(coro)
         return result

@@ -6,8 +6,7 @@ import functools
 import sys
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
 
 from .config import Config, RuntimeConfig
@@ -16,6 +15,7 @@ from .handle import EnterGuard, Handle
 from .interrupt import Interrupts
 from .join import JoinHandle
 from .metrics import RuntimeMetrics
+from .task import Spawnable
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -46,7 +46,7 @@ class Runtime:
         """A handle, to spawn onto this runtime from anywhere."""
         return Handle(self._core)
 
-    def block_on(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    def block_on(self, coro: Spawnable[T]) -> T:
         """Run a coroutine to its end on this thread, which drives a worker meanwhile.
 
         Other tasks go on when it returns; on a current_thread runtime they wait for the
@@ -68,7 +68,7 @@ class Runtime:
 
     def spawn(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T] | Future[T],
+        coro: Spawnable[T],
         *,
         name: str | None = None,
     ) -> JoinHandle[T]:
@@ -132,7 +132,7 @@ class Runtime:
         return f"<Runtime {self._core.config.flavor} {state}>"
 
 
-def run(coro: Coroutine[Any, Any, T] | Awaitable[T], **config: Unpack[RuntimeConfig]) -> T:
+def run(coro: Spawnable[T], **config: Unpack[RuntimeConfig]) -> T:
     """Run a coroutine on a runtime of its own, and shut the runtime down.
 
     At the end the tasks that are left are cancelled and may finish their `finally`

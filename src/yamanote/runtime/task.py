@@ -41,11 +41,11 @@ import asyncio
 import inspect
 import threading
 from asyncio import base_tasks, events
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextvars import Context
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .carrier import ENDED, Carried, Step, Throw, close, throw, users_part
 from .compat import run_until_complete_callback
@@ -684,7 +684,11 @@ def is_busy_context(error: BaseException) -> bool:
     )
 
 
-def as_coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
+#: What `spawn` takes, and all else that runs a coroutine to its end.
+Spawnable: TypeAlias = Coroutine[Any, Any, T] | Awaitable[T] | Future[T]
+
+
+def as_coroutine(awaitable: Spawnable[T]) -> Coroutine[Any, Any, T]:
     """What `spawn` was given, as a coroutine that can be run: besides awaitables it may be
     a future of `concurrent.futures`, for which cancelling the coroutine does nothing.
 

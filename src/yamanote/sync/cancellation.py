@@ -13,13 +13,13 @@ makes a child, enters it there and then looks at `_cancelled`.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar, final
 
 from ..runtime.branches import Alarm, group
 from ..runtime.core import close_coroutine
 from ..runtime.park import Park, Token, wake
-from ..runtime.task import as_coroutine
+from ..runtime.task import Spawnable, as_coroutine
 from .budget import spend_budget
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class CancellationToken:
         """
         return _Cancelled(self)
 
-    async def run_until_cancelled(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T | None:
+    async def run_until_cancelled(self, coro: Spawnable[T]) -> T | None:
         """Await `coro`, but not beyond the moment in which the token is cancelled.
 
         `coro` runs inside the calling task, as a branch of `select` does. When the token

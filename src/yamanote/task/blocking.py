@@ -6,17 +6,26 @@ import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from ..runtime.blocking import check_function, submit_to
 from ..runtime.here import current_core, here
 from ..runtime.join import JoinHandle
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@overload
+def spawn_blocking(
+    func: Callable[..., T], /, *args: Any, executor: Executor | None, **kwargs: Any
+) -> JoinHandle[T]: ...
+@overload
+def spawn_blocking(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> JoinHandle[T]: ...
 
 
 def spawn_blocking(
-    func: Callable[..., T], /, *args: Any, executor: Executor | None = None, **kwargs: Any
+    func: Callable[..., T], /, *args: Any, executor: Any = None, **kwargs: Any
 ) -> JoinHandle[T]:
     """Run `func(*args, **kwargs)` on a thread where it may block.
 
@@ -45,7 +54,7 @@ def spawn_blocking(
     return current_core().pool.spawn(copy_context(), None, func, *args, **kwargs)
 
 
-def block_in_place(func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+def block_in_place(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `func(*args, **kwargs)`, which may block, on this very thread.
 
     The worker that this thread drives (its loop, timers, sockets and other tasks) goes

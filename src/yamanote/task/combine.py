@@ -6,58 +6,73 @@ Tokio: `tokio::join!`, `try_join!`, `select!`.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable
-from concurrent.futures import Future
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from ..runtime.branches import Branches, group
 from ..runtime.here import here
+from ..runtime.task import Spawnable
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+T6 = TypeVar("T6")
+D = TypeVar("D")
+B_co = TypeVar("B_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Selected(NamedTuple, Generic[T]):
+class Selected(NamedTuple, Generic[B_co, T_co]):
     """What `select` returns: which branch won, and its result.
 
     `branch` is the keyword of a named branch, the index of a positional one, and None if
-    all were disabled and `value` is the default.
+    all were disabled and `value` is the default. A type checker that sees the index knows the
+    type of `value`, for up to four positional branches.
     """
 
-    branch: int | str | None
-    value: T
+    branch: B_co
+    value: T_co
 
 
 @overload
-async def join(a: Awaitable[T1] | Future[T1], /, *, biased: bool = ...) -> tuple[T1]: ...
+async def join(a: Spawnable[T1], /, *, biased: bool = ...) -> tuple[T1]: ...
+@overload
+async def join(a: Spawnable[T1], b: Spawnable[T2], /, *, biased: bool = ...) -> tuple[T1, T2]: ...
 @overload
 async def join(
-    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /, *, biased: bool = ...
-) -> tuple[T1, T2]: ...
-@overload
-async def join(
-    a: Awaitable[T1] | Future[T1],
-    b: Awaitable[T2] | Future[T2],
-    c: Awaitable[T3] | Future[T3],
-    /,
-    *,
-    biased: bool = ...,
+    a: Spawnable[T1], b: Spawnable[T2], c: Spawnable[T3], /, *, biased: bool = ...
 ) -> tuple[T1, T2, T3]: ...
 @overload
 async def join(
-    a: Awaitable[T1] | Future[T1],
-    b: Awaitable[T2] | Future[T2],
-    c: Awaitable[T3] | Future[T3],
-    d: Awaitable[T4] | Future[T4],
+    a: Spawnable[T1], b: Spawnable[T2], c: Spawnable[T3], d: Spawnable[T4], /, *, biased: bool = ...
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+async def join(
+    a: Spawnable[T1],
+    b: Spawnable[T2],
+    c: Spawnable[T3],
+    d: Spawnable[T4],
+    e: Spawnable[T5],
     /,
     *,
     biased: bool = ...,
-) -> tuple[T1, T2, T3, T4]: ...
+) -> tuple[T1, T2, T3, T4, T5]: ...
 @overload
-async def join(*awaitables: Awaitable[T] | Future[T], biased: bool = ...) -> tuple[T, ...]: ...
+async def join(
+    a: Spawnable[T1],
+    b: Spawnable[T2],
+    c: Spawnable[T3],
+    d: Spawnable[T4],
+    e: Spawnable[T5],
+    f: Spawnable[T6],
+    /,
+    *,
+    biased: bool = ...,
+) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+@overload
+async def join(*awaitables: Spawnable[T], biased: bool = ...) -> tuple[T, ...]: ...
 
 
 async def join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
@@ -94,32 +109,44 @@ async def join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
 
 
 @overload
-async def try_join(a: Awaitable[T1] | Future[T1], /, *, biased: bool = ...) -> tuple[T1]: ...
+async def try_join(a: Spawnable[T1], /, *, biased: bool = ...) -> tuple[T1]: ...
 @overload
 async def try_join(
-    a: Awaitable[T1] | Future[T1], b: Awaitable[T2] | Future[T2], /, *, biased: bool = ...
+    a: Spawnable[T1], b: Spawnable[T2], /, *, biased: bool = ...
 ) -> tuple[T1, T2]: ...
 @overload
 async def try_join(
-    a: Awaitable[T1] | Future[T1],
-    b: Awaitable[T2] | Future[T2],
-    c: Awaitable[T3] | Future[T3],
-    /,
-    *,
-    biased: bool = ...,
+    a: Spawnable[T1], b: Spawnable[T2], c: Spawnable[T3], /, *, biased: bool = ...
 ) -> tuple[T1, T2, T3]: ...
 @overload
 async def try_join(
-    a: Awaitable[T1] | Future[T1],
-    b: Awaitable[T2] | Future[T2],
-    c: Awaitable[T3] | Future[T3],
-    d: Awaitable[T4] | Future[T4],
+    a: Spawnable[T1], b: Spawnable[T2], c: Spawnable[T3], d: Spawnable[T4], /, *, biased: bool = ...
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+async def try_join(
+    a: Spawnable[T1],
+    b: Spawnable[T2],
+    c: Spawnable[T3],
+    d: Spawnable[T4],
+    e: Spawnable[T5],
     /,
     *,
     biased: bool = ...,
-) -> tuple[T1, T2, T3, T4]: ...
+) -> tuple[T1, T2, T3, T4, T5]: ...
 @overload
-async def try_join(*awaitables: Awaitable[T] | Future[T], biased: bool = ...) -> tuple[T, ...]: ...
+async def try_join(
+    a: Spawnable[T1],
+    b: Spawnable[T2],
+    c: Spawnable[T3],
+    d: Spawnable[T4],
+    e: Spawnable[T5],
+    f: Spawnable[T6],
+    /,
+    *,
+    biased: bool = ...,
+) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+@overload
+async def try_join(*awaitables: Spawnable[T], biased: bool = ...) -> tuple[T, ...]: ...
 
 
 async def try_join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
@@ -139,9 +166,94 @@ async def try_join(*awaitables: Any, biased: bool = False) -> tuple[Any, ...]:
 _NO_DEFAULT: Any = object()
 
 
+@overload
+async def select(
+    a: Spawnable[T1] | None,
+    /,
+    *,
+    biased: bool = ...,
+) -> Selected[Literal[0], T1]: ...
+@overload
+async def select(
+    a: Spawnable[T1] | None,
+    b: Spawnable[T2] | None,
+    /,
+    *,
+    biased: bool = ...,
+) -> Selected[Literal[0], T1] | Selected[Literal[1], T2]: ...
+@overload
+async def select(
+    a: Spawnable[T1] | None,
+    b: Spawnable[T2] | None,
+    c: Spawnable[T3] | None,
+    /,
+    *,
+    biased: bool = ...,
+) -> Selected[Literal[0], T1] | Selected[Literal[1], T2] | Selected[Literal[2], T3]: ...
+@overload
+async def select(
+    a: Spawnable[T1] | None,
+    b: Spawnable[T2] | None,
+    c: Spawnable[T3] | None,
+    d: Spawnable[T4] | None,
+    /,
+    *,
+    biased: bool = ...,
+) -> (
+    Selected[Literal[0], T1]
+    | Selected[Literal[1], T2]
+    | Selected[Literal[2], T3]
+    | Selected[Literal[3], T4]
+): ...
+@overload
+async def select(
+    a: Spawnable[T1] | None, /, *, biased: bool = ..., default: D
+) -> Selected[Literal[0], T1] | Selected[None, D]: ...
+@overload
+async def select(
+    a: Spawnable[T1] | None, b: Spawnable[T2] | None, /, *, biased: bool = ..., default: D
+) -> Selected[Literal[0], T1] | Selected[Literal[1], T2] | Selected[None, D]: ...
+@overload
+async def select(
+    a: Spawnable[T1] | None,
+    b: Spawnable[T2] | None,
+    c: Spawnable[T3] | None,
+    /,
+    *,
+    biased: bool = ...,
+    default: D,
+) -> (
+    Selected[Literal[0], T1]
+    | Selected[Literal[1], T2]
+    | Selected[Literal[2], T3]
+    | Selected[None, D]
+): ...
+@overload
+async def select(
+    a: Spawnable[T1] | None,
+    b: Spawnable[T2] | None,
+    c: Spawnable[T3] | None,
+    d: Spawnable[T4] | None,
+    /,
+    *,
+    biased: bool = ...,
+    default: D,
+) -> (
+    Selected[Literal[0], T1]
+    | Selected[Literal[1], T2]
+    | Selected[Literal[2], T3]
+    | Selected[Literal[3], T4]
+    | Selected[None, D]
+): ...
+@overload
+async def select(
+    *positional: Any, biased: bool = ..., default: Any = ..., **named: Any
+) -> Selected[int | str | None, Any]: ...
+
+
 async def select(
     *positional: Any, biased: bool = False, default: Any = _NO_DEFAULT, **named: Any
-) -> Selected[Any]:
+) -> Selected[int | str | None, Any]:
     """Await several things at the same time, inside this task, until the first one ends.
 
         match await select(message=rx.recv(), tick=interval.tick()):

@@ -9,13 +9,13 @@ Tokio: `task::coop`, `task::yield_now`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Generator
 from types import coroutine
 from typing import Any, TypeVar
 
 from ..runtime.compat import current_task
 from ..runtime.here import running_trio
-from ..runtime.task import UNCONSTRAINED, Task
+from ..runtime.task import UNCONSTRAINED, Spawnable, Task, as_coroutine
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def has_budget_remaining() -> bool:
     return not isinstance(task, Task) or not task._out_of_budget()
 
 
-async def unconstrained(coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+async def unconstrained(coro: Spawnable[T]) -> T:
     """Await `coro` without regard to the budget.
 
     The other tasks of the worker wait until it really has to. Tokio:
@@ -69,25 +69,25 @@ async def unconstrained(coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
     """
     task = current_task()
     if not isinstance(task, Task):
-        return await coro
+        return await as_coroutine(coro)
     locals = task._locals
     if locals is None:
         locals = task._locals = {}
     del task  # an error's traceback refers to this frame
     locals[UNCONSTRAINED] = locals.get(UNCONSTRAINED, 0) + 1
     try:
-        return await coro
+        return await as_coroutine(coro)
     finally:
         locals[UNCONSTRAINED] -= 1
         if not locals[UNCONSTRAINED]:
             del locals[UNCONSTRAINED]
 
 
-async def cooperative(coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+async def cooperative(coro: Spawnable[T]) -> T:
     """Await `coro`, taking one from the task's budget for it.
 
     For awaitables of other libraries, which know nothing of the budget. Tokio:
     `task::coop::cooperative`.
     """
     await consume_budget()
-    return await coro
+    return await as_coroutine(coro)

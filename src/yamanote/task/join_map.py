@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import Executor
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final, overload
 
 from ..runtime.core import close_coroutine
 from ..runtime.join import AbortHandle, Id, JoinError, JoinHandle
+from ..runtime.task import Spawnable
 from .blocking import spawn_blocking
 from .join_set import JoinSetEmpty, Member, Members
 from .local import LocalSet, spawn_local
@@ -90,7 +91,7 @@ class JoinMap(Generic[K, V]):
     def spawn(
         self,
         key: K,
-        coro: Coroutine[Any, Any, V] | Awaitable[V],
+        coro: Spawnable[V],
         *,
         name: str | None = None,
         context: Context | None = None,
@@ -116,7 +117,7 @@ class JoinMap(Generic[K, V]):
     def spawn_on(
         self,
         key: K,
-        coro: Coroutine[Any, Any, V] | Awaitable[V],
+        coro: Spawnable[V],
         handle: Handle,
         *,
         name: str | None = None,
@@ -128,9 +129,7 @@ class JoinMap(Generic[K, V]):
         """
         return self._insert(key, coro, lambda: handle.spawn(coro, name=name, context=context))
 
-    def spawn_local(
-        self, key: K, coro: Coroutine[Any, Any, V] | Awaitable[V], *, name: str | None = None
-    ) -> AbortHandle:
+    def spawn_local(self, key: K, coro: Spawnable[V], *, name: str | None = None) -> AbortHandle:
         """Start a task on the LocalSet that the caller runs in; for the rest as `spawn`.
 
         Raises:
@@ -143,7 +142,7 @@ class JoinMap(Generic[K, V]):
     def spawn_local_on(
         self,
         key: K,
-        coro: Coroutine[Any, Any, V] | Awaitable[V],
+        coro: Spawnable[V],
         local_set: LocalSet,
         *,
         name: str | None = None,
@@ -155,13 +154,27 @@ class JoinMap(Generic[K, V]):
         """
         return self._insert(key, coro, lambda: local_set.spawn_local(coro, name=name))
 
+    @overload
     def spawn_blocking(
         self,
         key: K,
         func: Callable[..., V],
         /,
         *args: Any,
-        executor: Executor | None = None,
+        executor: Executor | None,
+        **kwargs: Any,
+    ) -> AbortHandle: ...
+    @overload
+    def spawn_blocking(
+        self, key: K, func: Callable[P, V], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AbortHandle: ...
+    def spawn_blocking(
+        self,
+        key: K,
+        func: Callable[..., V],
+        /,
+        *args: Any,
+        executor: Any = None,
         **kwargs: Any,
     ) -> AbortHandle:
         """Run `func(*args, **kwargs)` under `key` on a thread where it may block.

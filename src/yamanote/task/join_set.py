@@ -15,17 +15,17 @@ afterwards, by a method that locks it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from concurrent.futures import Executor
 from contextvars import Context
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final, overload
 
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
 from ..runtime.join import AbortHandle, Id, JoinHandle
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
-from ..runtime.task import Task
+from ..runtime.task import Spawnable, Task
 from .blocking import spawn_blocking
 from .local import LocalSet, spawn_local
 from .spawn import Builder, spawn
@@ -205,7 +205,7 @@ class JoinSet(Generic[T]):
 
     __slots__ = ("__weakref__", "_members")
 
-    def __init__(self, coros: Iterable[Coroutine[Any, Any, T] | Awaitable[T]] = ()) -> None:
+    def __init__(self, coros: Iterable[Spawnable[T]] = ()) -> None:
         self._members: Members[Member] = Members()
         self.extend(coros)
 
@@ -220,7 +220,7 @@ class JoinSet(Generic[T]):
 
     def spawn(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T],
+        coro: Spawnable[T],
         *,
         name: str | None = None,
         context: Context | None = None,
@@ -244,7 +244,7 @@ class JoinSet(Generic[T]):
 
     def spawn_on(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T],
+        coro: Spawnable[T],
         handle: Handle,
         *,
         name: str | None = None,
@@ -256,9 +256,7 @@ class JoinSet(Generic[T]):
         """
         return self._insert(handle.spawn(coro, name=name, context=context))
 
-    def spawn_local(
-        self, coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
-    ) -> AbortHandle:
+    def spawn_local(self, coro: Spawnable[T], *, name: str | None = None) -> AbortHandle:
         """Start a task on the LocalSet that the caller runs in.
 
         Raises:
@@ -271,7 +269,7 @@ class JoinSet(Generic[T]):
 
     def spawn_local_on(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T],
+        coro: Spawnable[T],
         local_set: LocalSet,
         *,
         name: str | None = None,
@@ -285,8 +283,16 @@ class JoinSet(Generic[T]):
         """
         return self._insert(local_set.spawn_local(coro, name=name))
 
+    @overload
     def spawn_blocking(
-        self, func: Callable[..., T], /, *args: Any, executor: Executor | None = None, **kwargs: Any
+        self, func: Callable[..., T], /, *args: Any, executor: Executor | None, **kwargs: Any
+    ) -> AbortHandle: ...
+    @overload
+    def spawn_blocking(
+        self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AbortHandle: ...
+    def spawn_blocking(
+        self, func: Callable[..., T], /, *args: Any, executor: Any = None, **kwargs: Any
     ) -> AbortHandle:
         """Run `func(*args, **kwargs)` on a thread where it may block.
 
@@ -313,7 +319,7 @@ class JoinSet(Generic[T]):
         """
         return self._insert(handle.spawn_blocking(func, *args, **kwargs))
 
-    def extend(self, coros: Iterable[Coroutine[Any, Any, T] | Awaitable[T]]) -> None:
+    def extend(self, coros: Iterable[Spawnable[T]]) -> None:
         """Start a task for each coroutine of an iterable.
 
         Raises:
@@ -478,21 +484,19 @@ class JoinSetBuilder(Generic[T]):
         """A builder that gives this name."""
         return JoinSetBuilder(self._set, self._builder.name(name))
 
-    def spawn(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> AbortHandle:
+    def spawn(self, coro: Spawnable[T]) -> AbortHandle:
         """As `JoinSet.spawn`."""
         return self._set._insert(self._builder.spawn(coro))
 
-    def spawn_on(self, coro: Coroutine[Any, Any, T] | Awaitable[T], handle: Handle) -> AbortHandle:
+    def spawn_on(self, coro: Spawnable[T], handle: Handle) -> AbortHandle:
         """As `JoinSet.spawn_on`."""
         return self._set._insert(self._builder.spawn_on(coro, handle))
 
-    def spawn_local(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> AbortHandle:
+    def spawn_local(self, coro: Spawnable[T]) -> AbortHandle:
         """As `JoinSet.spawn_local`."""
         return self._set._insert(self._builder.spawn_local(coro))
 
-    def spawn_local_on(
-        self, coro: Coroutine[Any, Any, T] | Awaitable[T], local_set: LocalSet
-    ) -> AbortHandle:
+    def spawn_local_on(self, coro: Spawnable[T], local_set: LocalSet) -> AbortHandle:
         """As `JoinSet.spawn_local_on`."""
         return self._set._insert(self._builder.spawn_local_on(coro, local_set))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from ..runtime.branches import Branch
@@ -11,7 +11,7 @@ from ..runtime.core import close_coroutine
 from ..runtime.here import here
 from ..runtime.join import Ended, JoinHandle
 from ..runtime.local_queue import LocalQueue
-from ..runtime.task import MainTask, Task, as_coroutine
+from ..runtime.task import MainTask, Spawnable, Task, as_coroutine
 from .coop import yield_now
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ class LocalSet:
     def __init__(self) -> None:
         self._local = LocalQueue()
 
-    def spawn_local(
-        self, coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
-    ) -> JoinHandle[T]:
+    def spawn_local(self, coro: Spawnable[T], *, name: str | None = None) -> JoinHandle[T]:
         """Start a task of this set. It runs when the set is driven.
 
         Raises:
@@ -51,7 +49,7 @@ class LocalSet:
         """
         return self._local.spawn(coro, name)
 
-    async def run_until(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    async def run_until(self, coro: Spawnable[T]) -> T:
         """Await `coro` in the calling task, and run the set's tasks meanwhile.
 
         The tasks that are left when it has ended wait for the set to be driven again.
@@ -89,7 +87,7 @@ class LocalSet:
             coro.close()
             del task  # an error's traceback refers to this frame
 
-    def block_on(self, runtime: Runtime, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    def block_on(self, runtime: Runtime, coro: Spawnable[T]) -> T:
         """Run `coro` to its end on `runtime` and this thread, with the set's tasks.
 
         Raises:
@@ -157,9 +155,7 @@ class LocalEnterGuard:
         here.local_set = self._outer.pop()
 
 
-def spawn_local(
-    coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
-) -> JoinHandle[T]:
+def spawn_local(coro: Spawnable[T], *, name: str | None = None) -> JoinHandle[T]:
     """Start a task on the LocalSet that the caller runs in; it stays on this thread.
 
     Args:

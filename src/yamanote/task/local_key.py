@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, TypeVar, final
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, final, overload
 from weakref import WeakKeyDictionary
 
 from ..runtime.compat import current_task
 from ..runtime.here import running_trio
-from ..runtime.task import Task
+from ..runtime.task import Spawnable, Task, as_coroutine
 
 T = TypeVar("T")
 R = TypeVar("R")
+D = TypeVar("D")
 
 _thread = threading.local()
 _others_tasks: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
@@ -44,7 +45,7 @@ class LocalKey(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def scope(self, value: T, coro: Coroutine[Any, Any, R] | Awaitable[R]) -> R:
+    async def scope(self, value: T, coro: Spawnable[R]) -> R:
         """Await `coro` with the key set to `value`; the former value, if any, is back
         afterwards, and after an error.
 
@@ -55,7 +56,7 @@ class LocalKey(Generic[T]):
         outer = locals.get(self, _UNSET)
         locals[self] = value
         try:
-            return await coro
+            return await as_coroutine(coro)
         finally:
             self._restore(locals, outer)
 
@@ -87,6 +88,10 @@ class LocalKey(Generic[T]):
             )
         return value
 
+    @overload
+    def try_get(self) -> T | None: ...
+    @overload
+    def try_get(self, default: D) -> T | D: ...
     def try_get(self, default: Any = None) -> Any:
         """The value of the scope that the caller runs in, or `default`."""
         return _locals().get(self, default)

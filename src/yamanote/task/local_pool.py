@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, final
 
@@ -12,7 +12,7 @@ from ..runtime.core import close_coroutine, runs_event_loop
 from ..runtime.join import JoinHandle
 from ..runtime.park import NO_TOKEN, Waiter
 from ..runtime.runtime import Runtime
-from ..runtime.task import as_coroutine
+from ..runtime.task import Spawnable, as_coroutine
 
 # The module, not the class: it is imported from either side first.
 from .local import LocalSet
@@ -73,7 +73,7 @@ class LocalPool:
 
     def spawn_pinned(
         self,
-        func: Callable[P, Coroutine[Any, Any, T] | Awaitable[T]],
+        func: Callable[P, Spawnable[T]],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
@@ -100,7 +100,7 @@ class LocalPool:
 
     def spawn_pinned_by_idx(
         self,
-        func: Callable[P, Coroutine[Any, Any, T] | Awaitable[T]],
+        func: Callable[P, Spawnable[T]],
         index: int,
         /,
         *args: P.args,

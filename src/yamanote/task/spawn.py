@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 from ..runtime.core import close_coroutine
 from ..runtime.here import current_core, here
 from ..runtime.join import JoinHandle
-from ..runtime.task import as_coroutine
+from ..runtime.task import Spawnable, as_coroutine
 from .local import LocalSet, spawn_local
 from .loop_bound import DEV_MODE, warn_of_loop_bound
 
@@ -111,23 +111,19 @@ class Builder:
         """A builder that gives this name."""
         return Builder(name)
 
-    def spawn(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> JoinHandle[T]:
+    def spawn(self, coro: Spawnable[T]) -> JoinHandle[T]:
         """As `spawn`."""
         return spawn(coro, name=self._name)
 
-    def spawn_on(
-        self, coro: Coroutine[Any, Any, T] | Awaitable[T], handle: Handle
-    ) -> JoinHandle[T]:
+    def spawn_on(self, coro: Spawnable[T], handle: Handle) -> JoinHandle[T]:
         """As `Handle.spawn`."""
         return handle.spawn(coro, name=self._name)
 
-    def spawn_local(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> JoinHandle[T]:
+    def spawn_local(self, coro: Spawnable[T]) -> JoinHandle[T]:
         """As `spawn_local`."""
         return spawn_local(coro, name=self._name)
 
-    def spawn_local_on(
-        self, coro: Coroutine[Any, Any, T] | Awaitable[T], local_set: LocalSet
-    ) -> JoinHandle[T]:
+    def spawn_local_on(self, coro: Spawnable[T], local_set: LocalSet) -> JoinHandle[T]:
         """As `LocalSet.spawn_local`."""
         return local_set.spawn_local(coro, name=self._name)
 

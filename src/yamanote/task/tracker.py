@@ -13,13 +13,13 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final, overload
 
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
 from ..runtime.join import JoinHandle
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
-from ..runtime.task import Task, as_coroutine
+from ..runtime.task import Spawnable, Task, as_coroutine
 from .blocking import spawn_blocking
 from .local import LocalSet, spawn_local
 from .spawn import spawn
@@ -121,7 +121,7 @@ class TaskTracker:
         """
         return TaskTrackerToken(self)
 
-    def track_future(self, coro: Coroutine[Any, Any, T] | Awaitable[T]) -> Coroutine[Any, Any, T]:
+    def track_future(self, coro: Spawnable[T]) -> Coroutine[Any, Any, T]:
         """Track a coroutine that the caller will await or spawn by other means.
 
         It counts from now on until it has ended or is dropped.
@@ -138,7 +138,7 @@ class TaskTracker:
 
     def spawn(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T],
+        coro: Spawnable[T],
         *,
         name: str | None = None,
         context: Context | None = None,
@@ -151,7 +151,7 @@ class TaskTracker:
 
     def spawn_on(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T],
+        coro: Spawnable[T],
         handle: Handle,
         *,
         name: str | None = None,
@@ -163,9 +163,7 @@ class TaskTracker:
         """
         return self._track(lambda: handle.spawn(coro, name=name, context=context))
 
-    def spawn_local(
-        self, coro: Coroutine[Any, Any, T] | Awaitable[T], *, name: str | None = None
-    ) -> JoinHandle[T]:
+    def spawn_local(self, coro: Spawnable[T], *, name: str | None = None) -> JoinHandle[T]:
         """Start a task on the LocalSet that the caller runs in; for the rest as `spawn`.
 
         Raises:
@@ -177,7 +175,7 @@ class TaskTracker:
 
     def spawn_local_on(
         self,
-        coro: Coroutine[Any, Any, T] | Awaitable[T],
+        coro: Spawnable[T],
         local_set: LocalSet,
         *,
         name: str | None = None,
@@ -189,8 +187,16 @@ class TaskTracker:
         """
         return self._track(lambda: local_set.spawn_local(coro, name=name))
 
+    @overload
     def spawn_blocking(
-        self, func: Callable[..., T], /, *args: Any, executor: Executor | None = None, **kwargs: Any
+        self, func: Callable[..., T], /, *args: Any, executor: Executor | None, **kwargs: Any
+    ) -> JoinHandle[T]: ...
+    @overload
+    def spawn_blocking(
+        self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> JoinHandle[T]: ...
+    def spawn_blocking(
+        self, func: Callable[..., T], /, *args: Any, executor: Any = None, **kwargs: Any
     ) -> JoinHandle[T]:
         """Run `func(*args, **kwargs)` on a thread where it may block, and track it.
 

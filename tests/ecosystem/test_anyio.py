@@ -639,9 +639,15 @@ def test_process(native: Native) -> None:
         command = [sys.executable, "-I", "-S", "-c", "print(input().upper())"]
         done = await anyio.run_process(command, input=b"yamanote\n")
         assert done.stdout == b"YAMANOTE\n"
-        with anyio.move_on_after(SOON) as scope:
-            await anyio.run_process([*command[:4], "import time; time.sleep(600)"])
+        stay = "import time; print('started', flush=True); time.sleep(600)"
+        with anyio.CancelScope() as scope:
+            async with await anyio.open_process([*command[:4], stay]) as process:
+                assert process.stdout is not None
+                await process.stdout.receive()  # one that is starting would not be reaped
+                scope.cancel()
+                await process.wait()
         assert scope.cancelled_caught
+        assert process.returncode == -9
 
     native(main())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final, overload
@@ -65,7 +66,15 @@ class LocalKey(Generic[T]):
 
         Returns:
             What `func` returns.
+
+        Raises:
+            TypeError: `func` is an async function, which runs when its coroutine is awaited.
         """
+        if inspect.iscoroutinefunction(func):
+            raise TypeError(
+                "sync_scope() runs plain functions: for an async one, await "
+                f"{self.name}.scope(value, {getattr(func, '__name__', 'f')}())"
+            )
         locals = _locals()
         outer = locals.get(self, _UNSET)
         locals[self] = value

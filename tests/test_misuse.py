@@ -32,7 +32,7 @@ from yamanote import (
     try_join,
     yield_now,
 )
-from yamanote.task import AccessError, Builder
+from yamanote.task import AccessError, Builder, coop
 from yamanote.time import interval, sleep, sleep_until, timeout
 
 
@@ -79,6 +79,9 @@ RUNNERS: dict[str, Callable[[Any], Any]] = {
     "try_join": lambda coro: try_join(coro),
     "select": lambda coro: select(coro),
     "LocalSet.run_until": lambda coro: LocalSet().run_until(coro),
+    "LocalKey.scope": lambda coro: LocalKey[int]("key").scope(42, coro),
+    "coop.unconstrained": lambda coro: coop.unconstrained(coro),
+    "coop.cooperative": lambda coro: coop.cooperative(coro),
 }
 
 NOT_AWAITABLE: dict[str, tuple[Any, str]] = {
@@ -88,7 +91,7 @@ NOT_AWAITABLE: dict[str, tuple[Any, str]] = {
     "callable object": (Callable42(), r"not the function .*Callable42.* spawn_blocking\(\)"),
     "lambda": (lambda: 42, r"not the function .*<lambda>.*spawn_blocking\(\)"),
     "class": (int, r"not the function int"),
-    "generator": (generator(), r"coroutine or another awaitable is needed, not generator"),
+    "generator": (generator(), r"not (in a )?generator"),
     "result": (42, r"coroutine or another awaitable is needed, not 42"),
     "nothing": (None, r"coroutine or another awaitable is needed, not None"),
 }
@@ -225,6 +228,40 @@ def test_a_coroutine_that_waits_to_run_is_spawned_again() -> None:
         rt.block_on(main())
 
 
+@pytest.mark.parametrize("combine", [join, try_join, select])
+def test_one_coroutine_in_two_branches(rt: Runtime, combine: Callable[..., Any]) -> None:
+    async def main() -> None:
+        coro = forever()
+        with pytest.raises(RuntimeError, match=r"given to join\(\) or select\(\) twice"):
+            await combine(coro, answer(), coro)
+        handle = spawn(answer())
+        assert await join(handle, handle) == (42, 42)  # a handle may
+
+    rt.block_on(main())
+
+
+@pytest.mark.parametrize("combine", [join, try_join, select])
+@pytest.mark.parametrize("kind", [list, tuple, set, iter])
+def test_branches_in_a_collection(rt: Runtime, combine: Callable[..., Any], kind: Any) -> None:
+    async def main() -> None:
+        handles = [spawn(answer()), spawn(answer())]
+        branches = kind(handles) if kind is not iter else (handle for handle in handles)
+        with pytest.raises(TypeError, match=r"not in a \w+: write join\(\*branches\)"):
+            await combine(branches)
+        assert await join(*handles) == (42, 42)
+
+    rt.block_on(main())
+
+
+def test_main_of_what_is_no_async_function() -> None:
+    with pytest.raises(TypeError, match=r"not 4; .* @yamanote.main\(worker_threads=4\)"):
+        yamanote.main(4)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"for an async function, not 'x'"):
+        yamanote.main(worker_threads=4)("x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"for an async function: .*plain.* returned 42"):
+        yamanote.main(plain)()  # type: ignore[type-var]
+
+
 def test_spawn_outside_of_a_runtime() -> None:
     for start in (spawn, Builder().spawn, JoinSet[int]().spawn):
         with pytest.raises(RuntimeError, match=r"no Yamanote runtime here.*yamanote\.run\("):
@@ -307,6 +344,14 @@ def test_shutdown_in_a_task(rt: Runtime, spawned: bool) -> None:
 
     rt.block_on(rt.spawn(main()) if spawned else main())
     assert rt.block_on(answer()) == 42
+
+
+@pytest.mark.parametrize(("timeout", "error"), [("1", TypeError), (float("nan"), ValueError)])
+def test_shutdown_with_a_timeout_that_is_none(rt: Runtime, timeout: Any, error: Any) -> None:
+    with pytest.raises(error):
+        rt.shutdown_timeout(timeout)
+    assert rt.block_on(answer()) == 42
+    assert rt.spawn_blocking(plain).join(LIMIT) == 42
 
 
 def test_awaiting_the_own_handle(rt: Runtime) -> None:
@@ -560,6 +605,11 @@ def test_a_local_key_outside_of_its_scope(rt: Runtime) -> None:
     rt.block_on(rt.spawn(main()))
     with pytest.raises(LookupError, match="user"):
         key.get()
+
+
+def test_sync_scope_of_an_async_function() -> None:
+    with pytest.raises(TypeError, match=r"await user\.scope\(value, answer\(\)\)"):
+        LocalKey[int]("user").sync_scope(42, answer)
 
 
 def test_into_panic_of_a_cancelled_task(rt: Runtime) -> None:

@@ -17,6 +17,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from operator import attrgetter
+from types import GeneratorType
 from typing import Any
 
 from .carrier import ENDED, Step, keep, new_carrier
@@ -426,12 +427,25 @@ def group(
 
     Raises:
         TypeError, RuntimeError: one cannot be awaited, as for `spawn`.
-        RuntimeError: the caller is a task of trio.
+        RuntimeError: one is there twice, or the caller is a task of trio.
     """
     coros: list[Any] = []
     try:
         for awaitable in awaitables:
-            coros.append(as_coroutine(awaitable))
+            try:
+                coros.append(as_coroutine(awaitable))
+            except TypeError:
+                if not isinstance(awaitable, (list, tuple, set, GeneratorType)):
+                    raise
+                raise TypeError(
+                    "join() and select() take their branches as arguments, not in a "
+                    f"{type(awaitable).__name__}: write join(*branches)"
+                ) from None
+        if len(set(map(id, coros))) < len(coros):
+            raise RuntimeError(
+                "the same coroutine was given to join() or select() twice: a coroutine runs "
+                "once, call its function again for a new one"
+            )
         made = Branches(coros, enough, or_failed, biased, first)
         if made.caller is None and running_trio() is not None:
             raise RuntimeError(

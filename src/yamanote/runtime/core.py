@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import functools
 import itertools
+import math
 import threading
 import time
 from asyncio import events
@@ -497,8 +498,11 @@ class Core:
         by then is cut off.
 
         Raises:
+            TypeError, ValueError: `timeout` is no number.
             RuntimeError: called on a thread that runs tasks, which it would block.
         """
+        if timeout is not None and math.isnan(timeout):
+            raise ValueError("a shutdown needs a number of seconds, not NaN")
         if timeout == 0 and here.worker is not None and here.worker.core is not self:
             self.shutdown_background()  # another runtime's, which is not waited for
             return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
 
 from .config import Config, RuntimeConfig
@@ -71,9 +73,10 @@ class Runtime:
         coro: Spawnable[T],
         *,
         name: str | None = None,
+        context: Context | None = None,
     ) -> JoinHandle[T]:
         """Spawn a task onto this runtime from any thread; see `yamanote.spawn`."""
-        return self.handle.spawn(coro, name=name)
+        return self.handle.spawn(coro, name=name, context=context)
 
     def spawn_blocking(
         self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -95,6 +98,7 @@ class Runtime:
         off: its handles report it as cancelled, a blocking call runs on unheeded.
 
         Raises:
+            TypeError, ValueError: `timeout` is no number.
             RuntimeError: called inside a task.
         """
         self._core.shutdown(timeout)
@@ -189,6 +193,10 @@ def main(function: Any = None, /, **config: Any) -> Any:
         @yamanote.main(worker_threads=4)
         async def main() -> None: ...
 
+    Raises:
+        TypeError: what is decorated is no function; or, when called, not an async one.
+        ValueError: the configuration is impossible.
+
     Tokio: `#[tokio::main]`.
     """
     if function is None:
@@ -198,8 +206,19 @@ def main(function: Any = None, /, **config: Any) -> Any:
 
 
 def _main(config: Any, function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+    if not callable(function):
+        raise TypeError(
+            f"@yamanote.main is for an async function, not {function!r}; the configuration is "
+            "given by keywords, @yamanote.main(worker_threads=4)"
+        )
+
     @functools.wraps(function)
     def run_it(*args: Any, **kwargs: Any) -> Any:
-        return run(function(*args, **kwargs), **config)
+        coro = function(*args, **kwargs)
+        if not inspect.isawaitable(coro):
+            raise TypeError(
+                f"@yamanote.main is for an async function: {function!r} returned {coro!r}"
+            )
+        return run(coro, **config)
 
     return run_it

@@ -16,7 +16,7 @@ import yamanote
 from tests.channels import LIMIT
 from tests.ecosystem.test_http import serving_by_hand
 from tests.gates import Gate
-from yamanote import JoinError, JoinHandle, LocalSet, spawn
+from yamanote import JoinError, JoinHandle, LocalSet, spawn, yield_now
 
 TASKS = 100
 WORKERS = 4
@@ -190,6 +190,80 @@ def test_client_across_workers(client: Client) -> None:
                 result = await outcome(handle)
                 assert is_refusal(result), result
             assert await get("/home") == "/home"
+
+    yamanote.run(main(), worker_threads=WORKERS)
+    gc.collect()  # now, while the warnings are expected
+
+
+# The home task gives its connection up half-way: only the collector closes it.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_httpx_tells_the_next_in_line_on_another_worker() -> None:
+    """Without any timeout: it is the one who tells, and the one who is told, that get the error,
+    and those behind in the line get the connection."""
+    httpx = pytest.importorskip("httpx", exc_type=ImportError)
+    together, arrived = threading.Barrier(2), Gate()
+
+    async def main() -> None:
+        async with serving_by_hand() as url:
+            limits = httpx.Limits(max_connections=1)
+            client = httpx.AsyncClient(base_url=url, limits=limits, timeout=None)
+            line = client._transport._pool._requests
+
+            async def until_in_line(count: int) -> None:
+                while len(line) < count:
+                    await yield_now()
+
+            async def visit() -> str:
+                asyncio.get_running_loop().create_future()  # pins the task
+                together.wait(LIMIT)
+                await arrived.wait()
+                text: str = (await client.get("/elsewhere")).text
+                return text
+
+            handle = spawn(visit())
+            together.wait(LIMIT)  # it blocks this worker, so the other one has the task
+            async with client.stream("GET", "/home") as response:
+                arrived.open()
+                await until_in_line(2)
+                behind = [asyncio.create_task(client.get(f"/{n}")) for n in range(3)]
+                await until_in_line(5)
+                with pytest.raises(RuntimeError) as caught:
+                    await response.aread()
+                assert is_refusal(caught.value)
+            assert is_refusal(await outcome(handle))
+            assert [(await task).text for task in behind] == ["/0", "/1", "/2"]
+            await client.aclose()
+
+    yamanote.run(main(), worker_threads=2)
+    gc.collect()  # now, while the warnings are expected
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_httpx_client_across_workers_at_once() -> None:
+    """Its lists are used by four threads, and may forget who waits: what ends that is httpx's own
+    timeout. Nobody gets the answer of somebody else."""
+    httpx = pytest.importorskip("httpx", exc_type=ImportError)
+    together = threading.Barrier(WORKERS)
+
+    async def main() -> None:
+        async with serving_by_hand() as url:
+            limits = httpx.Limits(max_connections=CONNECTIONS)
+            client = httpx.AsyncClient(base_url=url, limits=limits, timeout=1)
+
+            async def visit(n: int) -> str:
+                if n < WORKERS:
+                    together.wait(LIMIT)  # it blocks the worker: each takes one of these
+                text: str = (await client.get(f"/{n}")).text
+                return text
+
+            handles = [spawn(visit(n)) for n in range(TASKS)]
+            for n, handle in enumerate(handles):
+                result = await outcome(handle)
+                assert result == f"/{n}" or isinstance(result, Exception)
+            # One that is made anew is as good as any.
+            async with httpx_client(url) as get:
+                paths = [f"/{n}" for n in range(TASKS)]
+                assert await with_gather(get, paths) == paths
 
     yamanote.run(main(), worker_threads=WORKERS)
     gc.collect()  # now, while the warnings are expected

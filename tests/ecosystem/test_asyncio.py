@@ -168,6 +168,28 @@ def test_cancelled_on_a_thread_when_its_future_is_done(workers: int) -> None:
     yamanote.run(in_a_spawned_task(main()), worker_threads=workers)
 
 
+@pytest.mark.parametrize("wait", [lambda future: future, asyncio.gather, asyncio.shield])
+def test_the_message_of_the_first_cancellation(native: Native, wait: Any) -> None:
+    """The future that is waited for is cancelled by it, and brings it."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task: Any = asyncio.current_task()
+
+        def cancel() -> None:
+            task.cancel("first")
+            task.cancel("second")
+
+        loop.call_soon(cancel)
+        with pytest.raises(asyncio.CancelledError, match="first"):
+            await wait(loop.create_future())
+        assert task.cancelling() == 2
+        while task.uncancel():
+            pass
+
+    native(main())
+
+
 def test_shield(workers: int) -> None:
     """Who waits is aborted; what is shielded goes on."""
 

@@ -256,9 +256,13 @@ class LoopTask(asyncio.Task[Any], Waiter):
             self._must_cancel = False
             if not isinstance(error, asyncio.CancelledError):
                 waited: Any = self._future
-                if isinstance(waited, _Future) and waited.cancelled():  # it was first
-                    made: BaseException = waited._make_cancelled_error()  # type: ignore[attr-defined]
-                    return made
+                if isinstance(waited, _Future) and waited.done():  # it was first
+                    if waited.cancelled():
+                        made: BaseException = waited._make_cancelled_error()  # type: ignore[attr-defined]
+                        return made
+                    error = waited.exception()
+                    if isinstance(error, asyncio.CancelledError):  # gather's
+                        return error
                 message = self._cancel_message
                 if message is None:
                     return asyncio.CancelledError()

@@ -534,17 +534,26 @@ class _FuturePark(Park):
         task._token = token
         task._future = self.future
 
-        def wake_task(_: Any) -> None:
+        def wake_task(future: Any) -> None:
             try:
                 token.pop()
             except IndexError:
                 return  # a cancellation from another thread won
             task._future = None
+            if task._must_cancel and _is_cancelled(future):
+                # It was cancelled first, by us or by others: its error is the one to be raised.
+                task._must_cancel = False
             task._home.push(task)
 
         self.future.add_done_callback(wake_task)
         if task._must_cancel and not self.future.done():
             wake(token)
+
+
+def _is_cancelled(future: Any) -> bool:
+    """Whether to await a future that is done raises CancelledError."""
+    # gather()'s is not cancelled, but has the error of one that is.
+    return future.cancelled() or isinstance(future.exception(), asyncio.CancelledError)
 
 
 class OtherLoopsFuture(Park):

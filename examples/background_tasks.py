@@ -1,6 +1,6 @@
 """A plain synchronous program with background tasks: no `async` in its main flow.
 
-`with Runtime()` starts the workers; `rt.handle.spawn` and `spawn_blocking` hand them work
+`with Runtime()` starts the workers; `rt.spawn` and `rt.spawn_blocking` hand them work
 from the plain thread, which goes on with its own and calls `join` when it needs a result.
 
     python examples/background_tasks.py [FILE ...]
@@ -32,8 +32,8 @@ def main() -> int:
     failed = 0
     with yamanote.Runtime() as rt:
         # A task that ends only when it is told to.
-        beat = rt.handle.spawn(heartbeat())
-        checksums = [rt.handle.spawn_blocking(digest, path) for path in paths]
+        beat = rt.spawn(heartbeat())
+        checksums = [rt.spawn_blocking(digest, path) for path in paths]
 
         # The tasks run by themselves while this thread does something else …
         print(f"{sum(len(path.name) for path in paths)} letters in {len(paths)} names")

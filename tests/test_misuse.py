@@ -228,6 +228,25 @@ def test_a_coroutine_that_waits_to_run_is_spawned_again() -> None:
         rt.block_on(main())
 
 
+@pytest.mark.parametrize("wait", [yield_now, lambda: sleep(0.01), lambda: spawn(answer())])
+def test_a_coroutine_that_waits_is_spawned_again(wait: Callable[[], Any]) -> None:
+    """The second task does not resume what the first one waits for."""
+
+    async def wait_and_answer() -> int:
+        await wait()
+        return 42
+
+    async def main() -> None:
+        coro = wait_and_answer()
+        first, second = spawn(coro), spawn(coro)
+        with pytest.raises(JoinError, match="already been started by somebody else"):
+            await second
+        assert await first == 42
+
+    with Runtime(flavor="current_thread") as rt:
+        rt.block_on(main())
+
+
 @pytest.mark.parametrize("combine", [join, try_join, select])
 def test_one_coroutine_in_two_branches(rt: Runtime, combine: Callable[..., Any]) -> None:
     async def main() -> None:

@@ -13,7 +13,7 @@ Whoever polls a task takes a carrier for the first poll, `step(task)`, and resum
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from types import TracebackType, coroutine
+from types import GeneratorType, TracebackType, coroutine
 from typing import Any
 
 Step = Callable[[Any], Any]
@@ -29,9 +29,20 @@ SPARE = 64
 def _carry() -> Generator[Any, Any, None]:
     task = yield
     while True:
-        task._result = yield from task._coro
-        task = None  # or it would be kept from here until the next one comes
+        coro = task._coro
+        if coro.cr_suspended:  # spawned twice, and the other task was first
+            raise RuntimeError(started_already(coro))
+        task._result = yield from coro
+        coro = task = None  # or they would be kept from here until the next task comes
         task = yield ENDED
+
+
+def started_already(coro: Any) -> str:
+    """What is wrong with a coroutine that is somebody else's."""
+    return (
+        f"the coroutine {coro.__qualname__!r} has already been started by somebody else: call "
+        "its function again for a new one"
+    )
 
 
 def new_carrier() -> Step:
@@ -99,11 +110,14 @@ class Carried(Coroutine[Any, Any, Any]):
 
     __slots__ = ("coro",)
 
+    cr_suspended = False
+
     def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
         self.coro = coro
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self.coro.__await__()
+        coro: Any = self.coro
+        return coro if isinstance(coro, GeneratorType) else coro.__await__()
 
     __iter__ = __await__
 

@@ -95,6 +95,8 @@ class _Polled(Coroutine[Any, Any, Any]):
 
     __slots__ = ("_after", "_before", "_meta", "coro")
 
+    cr_suspended = False
+
     def __init__(self, coro: Any, meta: TaskMeta, before: Any, after: Any) -> None:
         self.coro = coro
         self._meta = meta

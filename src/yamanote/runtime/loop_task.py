@@ -22,7 +22,7 @@ import sys
 from asyncio import base_tasks, coroutines, futures
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
-from types import CoroutineType, GeneratorType
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from .carrier import ENDED, Carried, Step, keep, new_carrier, throw, users_part
@@ -117,8 +117,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         if coro.__class__ is not CoroutineType:
             if not coroutines.iscoroutine(coro):
                 raise TypeError(f"a coroutine was expected, got {coro!r}")
-            if not isinstance(coro, GeneratorType):
-                coro = Carried(coro)
+            coro = Carried(coro)
         self._home = loop
         self._requeue = loop.queue_task
         self._coro = coro

@@ -47,7 +47,7 @@ from contextvars import Context
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from .carrier import ENDED, Carried, Step, Throw, close, throw, users_part
+from .carrier import ENDED, Carried, Step, Throw, close, started_already, throw, users_part
 from .compat import run_until_complete_callback
 from .here import here, running_trio
 from .join import JoinError, JoinHandle
@@ -712,10 +712,7 @@ def as_coroutine(awaitable: Spawnable[T]) -> Coroutine[Any, Any, T]:
                 "runs once, call its function again for a new one"
             )
         if awaitable.cr_running or awaitable.cr_suspended:
-            raise RuntimeError(
-                f"the coroutine {awaitable.__qualname__!r} has already been started by "
-                "somebody else: call its function again for a new one"
-            )
+            raise RuntimeError(started_already(awaitable))
         return awaitable
     if isinstance(awaitable, Coroutine):
         return awaitable if isinstance(awaitable, Carried) else Carried(awaitable)

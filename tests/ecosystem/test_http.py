@@ -303,7 +303,7 @@ def test_httpx_limits(native: Native, httpx: Any) -> None:
     async def main() -> None:
         async with serving_by_hand(silent) as url, httpx.AsyncClient(base_url=url) as client:
             with pytest.raises(httpx.ReadTimeout):
-                await client.get("/", timeout=SOON)
+                await client.get("/", timeout=httpx.Timeout(LIMIT, read=SOON))
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(SOON):
                     await client.get("/", timeout=None)

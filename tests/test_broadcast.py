@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import itertools
+import sys
 import threading
 from typing import Any
 
@@ -179,6 +182,52 @@ def test_the_destructor_of_a_value_may_use_the_channel() -> None:
     tx.send(Loud())
     rx.try_recv()
     assert rx.try_recv() == "dropped"
+
+
+def test_a_destructor_or_signal_handler_comes_in_the_midst() -> None:
+    tx, rx = broadcast.channel[tuple[str, int]](1 << 16)
+    late = itertools.count()
+    received: list[tuple[str, int]] = []
+    others: list[broadcast.Receiver[Any]] = []
+
+    def receive(rx: broadcast.Receiver[Any]) -> None:
+        with contextlib.suppress(TryRecvError):
+            received.append(rx.try_recv())
+
+    def come_between(frame: Any, event: str, argument: object) -> Any:
+        # Before each line of the channel, as the collector or a signal might.
+        if frame.f_globals["__name__"] == broadcast.__name__:
+            assert tx.send(("late", next(late))) >= 1
+            receive(rx)
+            others.append(tx.subscribe())
+            receive(others[0])
+            others.pop().close()
+            assert tx.clone().same_channel(tx)
+        return come_between
+
+    def use() -> None:
+        sys.settrace(come_between)
+        try:
+            for number in range(20):
+                tx.send(("own", number))
+                with tx.subscribe() as other:
+                    tx.send(("own", number + 1000))
+                    assert len(tx) > 0
+                    while other.try_recv() != ("own", number + 1000):
+                        pass
+                receive(rx)
+        finally:
+            sys.settrace(None)
+
+    on_thread(use).result(LIMIT)
+    while not rx.is_empty():
+        receive(rx)
+    own = [number for who, number in received if who == "own"]
+    assert own == [each for number in range(20) for each in (number, number + 1000)]
+    assert {number for who, number in received if who == "late"} == set(range(next(late)))
+    assert len(received) == len(set(received))
+    assert tx.is_empty()
+    assert tx.strong_count() == tx.receiver_count() == 1
 
 
 def test_an_end_in_a_cycle_is_collected(rt: Runtime) -> None:

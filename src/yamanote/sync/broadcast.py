@@ -11,11 +11,17 @@ that has lagged. Each slot counts those who are yet to receive its value, and th
 them takes it away. All of this changes under the Section's lock; values leave the ring
 under it, but are dropped when it has been let go of, for that runs the user's code.
 
+A destructor that the collector calls, or a signal handler, may come in the midst of that, on
+the same thread, and use the channel itself. So the lock is re-entrant, and `inside` says
+whether this thread is at it already: then a send and a new receiver wait for it to be done,
+and there is nothing to receive.
+
 Tokio: `tokio::sync::broadcast`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Generator
 from types import coroutine
 from typing import Any, Final, Generic, Self, TypeVar, final
@@ -36,8 +42,13 @@ MAX_CAPACITY: Final = 1 << 30
 
 NOTHING: Final[Any] = object()
 CLOSED: Final[Any] = object()
+BUSY: Final[Any] = object()
 
 _END: Final = "all senders are gone, and all that they sent has been received"
+_BUSY: Final = (
+    "a destructor or a signal handler waits for a value in the midst of what this thread does "
+    "with the same channel: take try_recv()"
+)
 
 
 class _Channel(Section):
@@ -48,6 +59,7 @@ class _Channel(Section):
         "deserted",
         "dropped",
         "due",
+        "inside",
         "receivers",
         "sent",
         "strong",
@@ -58,6 +70,9 @@ class _Channel(Section):
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
+        self._lock = threading.RLock()
+        #: Whether the state is being changed; with the lock held.
+        self.inside = False
         # A power of two, as Tokio's.
         self.capacity = capacity = 1 << (capacity - 1).bit_length()
         # Both grow to the capacity as the first values come.
@@ -72,15 +87,6 @@ class _Channel(Section):
         #: Who waits for a value, and who for the last receiver to go.
         self.waiting = Crowd()
         self.deserted = Crowd()
-
-    def add_receiver(self) -> int:
-        """Count one receiver more; returns how many values are behind it."""
-        with self._lock:
-            self.receivers += 1
-            sent = self.sent
-        if self._later:
-            self._catch_up()
-        return sent
 
     def add_sender(self) -> bool:
         """Count one sender more, if there is any."""
@@ -116,6 +122,25 @@ class _Channel(Section):
 
     # With the lock held.
 
+    def put(self, value: Any) -> Any:
+        """Send a value; returns the one that it overwrites."""
+        slot = self.sent % self.capacity
+        values, due = self.values, self.due
+        # A signal handler that raises may have left one without the other.
+        if slot == len(values):
+            values.append(None)
+        if slot == len(due):
+            due.append(0)
+        old, values[slot] = values[slot], value
+        due[slot] = self.receivers
+        self.sent += 1
+        return old
+
+    def put_late(self, value: Any) -> None:
+        """As `put`, of who has not waited for it."""
+        self.dropped.append(self.put(value) if self.receivers else value)
+        self.waiting.wake()
+
     def drop_sender(self) -> None:
         self.strong -= 1
         if not self.strong:
@@ -144,7 +169,17 @@ class _Channel(Section):
         return value
 
     def _catch_up(self, patience: float = 0) -> None:
-        super()._catch_up(patience)
+        while self._later and self._lock.acquire(timeout=patience):
+            try:
+                if self.inside:
+                    return
+                self.inside = True
+                try:
+                    self._run_later()
+                finally:
+                    self.inside = False
+            finally:
+                self._lock.release()
         while self.dropped:
             try:
                 self.dropped.pop()
@@ -197,7 +232,7 @@ class Sender(Generic[T]):
 
     def send(self, value: T) -> int:
         """Send a value to all who are receivers now; returns how many these are. It never
-        waits.
+        waits; destructors and signal handlers may send, too.
 
         Raises:
             SendError: there is no receiver; the error holds the value.
@@ -212,15 +247,14 @@ class Sender(Generic[T]):
         with channel._lock:
             receivers = channel.receivers
             if receivers:
-                values = channel.values
-                if len(values) < channel.capacity:
-                    values.append(value)
-                    channel.due.append(receivers)
-                else:
-                    slot = channel.sent % channel.capacity
-                    old, values[slot] = values[slot], value
-                    channel.due[slot] = receivers
-                channel.sent += 1
+                if channel.inside:
+                    channel._later.append(lambda: channel.put_late(value))
+                    return receivers
+                channel.inside = True
+                try:
+                    old = channel.put(value)
+                finally:
+                    channel.inside = False
         if channel._later or channel.dropped:
             channel._catch_up()
         if not receivers:
@@ -414,7 +448,20 @@ class Receiver(Generic[T]):
     def __init__(self, channel: _Channel) -> None:
         self._open = False
         self._channel = channel
-        self._behind = channel.add_receiver()
+        self._behind = 0
+        with channel._lock:
+            if channel.inside:
+                channel._later.append(self._join)
+                return
+            self._join()
+        if channel._later:
+            channel._catch_up()
+
+    def _join(self) -> None:
+        # With the lock held.
+        channel = self._channel
+        channel.receivers += 1
+        self._behind = channel.sent
         self._open = True
 
     def recv(self) -> Awaitable[T]:
@@ -436,12 +483,13 @@ class Receiver(Generic[T]):
         Raises:
             Lagged: as from `recv`.
             TryRecvError: there is none at the moment; or all senders are gone, or this
-                receiver has been closed.
+                receiver has been closed. There is none, either, for a destructor or a signal
+                handler in the midst of what its thread does with the channel.
 
         Tokio: `Receiver::try_recv`.
         """
         value: T = self._next()
-        if value is NOTHING:
+        if value is NOTHING or value is BUSY:
             raise TryRecvError("there is no value at the moment", empty=True)
         if value is CLOSED:
             raise TryRecvError(_END, empty=False)
@@ -465,34 +513,42 @@ class Receiver(Generic[T]):
             value: T = self._next()
             if value is CLOSED:
                 raise RecvError(_END)
+            if value is BUSY:
+                raise RuntimeError(_BUSY)
             if value is not NOTHING:
                 return value
             if not wait_in_thread(park, deadline.left(), "blocking_recv", "await recv()"):
                 raise TimeoutError(f"nothing has been sent within {timeout} s")
 
     def _next(self) -> Any:
-        """The next value, NOTHING or CLOSED."""
+        """The next value, NOTHING, CLOSED or BUSY."""
         channel = self._channel
         missed = 0
         with channel._lock:
-            behind = self._behind
-            if not self._open:
-                value = CLOSED
-            elif behind == channel.sent:
-                value = NOTHING if channel.strong else CLOSED
-            else:
-                missed = channel.sent - channel.capacity - behind
-                if missed > 0:
-                    self._behind = behind + missed
-                    value = NOTHING
+            if channel.inside:
+                return BUSY
+            channel.inside = True
+            try:
+                behind = self._behind
+                if not self._open:
+                    value = CLOSED
+                elif behind == channel.sent:
+                    value = NOTHING if channel.strong else CLOSED
                 else:
-                    slot = behind % channel.capacity
-                    value = channel.values[slot]
-                    due = channel.due
-                    due[slot] -= 1
-                    if not due[slot]:
-                        channel.values[slot] = None
-                    self._behind = behind + 1
+                    missed = channel.sent - channel.capacity - behind
+                    if missed > 0:
+                        self._behind = behind + missed
+                        value = NOTHING
+                    else:
+                        slot = behind % channel.capacity
+                        value = channel.values[slot]
+                        due = channel.due
+                        due[slot] -= 1
+                        if not due[slot]:
+                            channel.values[slot] = None
+                        self._behind = behind + 1
+            finally:
+                channel.inside = False
         if channel._later or channel.dropped:
             channel._catch_up()
         if missed > 0:
@@ -624,6 +680,8 @@ class _Recv(Park):
             value = self._rx._next()
             if value is CLOSED:
                 raise RecvError(_END)
+            if value is BUSY:
+                raise RuntimeError(_BUSY)
             if value is not NOTHING:
                 return value
             yield from self._wait()

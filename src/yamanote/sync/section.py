@@ -40,7 +40,7 @@ class Section:
     __slots__ = ("_later", "_lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock: threading.Lock | threading.RLock = threading.Lock()
         self._later: list[Callable[[], None]] = []
 
     def _soon(self, step: Callable[[], None]) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Generator
 from types import coroutine
 from typing import Any, Generic, NoReturn, Protocol, TypeVar, final
 
-from ..runtime.compat import running_task
-from ..runtime.park import Waiter
-from .batch_semaphore import CLOSED, BatchSemaphore, Place
+from .batch_semaphore import CLOSED, PAY_AFTER, BatchSemaphore, Place
+from .budget import spend_budget
 from .errors import AcquireError
 
 T = TypeVar("T")
@@ -110,16 +109,12 @@ class Locking(Generic[R]):
 
     def __await__(self) -> Generator[Any, None, R]:
         lock, count = self._lock, self._count
-        # spend_budget(), written out.
-        try:
-            current: Any = running_task()
-        except RuntimeError:
-            current = None
-        if isinstance(current, Waiter):
-            if current._budget <= 0 and current._out_of_budget():
-                yield None
-            current._budget -= 1  # type: ignore[misc]
-        del current  # a cancellation's traceback refers to this frame
+        left = lock._until_paid
+        if left:
+            lock._until_paid = left - 1
+        else:
+            yield from spend_budget(PAY_AFTER)
+            lock._until_paid = PAY_AFTER - 1
         if not lock._try_take(count) and not (yield from Place(lock, count).in_line()):
             raise AcquireError(CLOSED)
         return self._kind(lock, count)
@@ -128,18 +123,35 @@ class Locking(Generic[R]):
     def __aenter__(self) -> Generator[Any, None, R]:
         if self._guard is not None:
             self._refuse()
-        guard = yield from self.__await__()
+        # __await__(), written out.
+        lock, count = self._lock, self._count
+        left = lock._until_paid
+        if left:
+            lock._until_paid = left - 1
+        else:
+            yield from spend_budget(PAY_AFTER)
+            lock._until_paid = PAY_AFTER - 1
+        if not lock._try_take(count) and not (yield from Place(lock, count).in_line()):
+            raise AcquireError(CLOSED)
+        guard = self._kind(lock, count)
         if self._guard is not None:  # another has waited as well
             guard.release()
             self._refuse()
         self._guard = guard
         return guard
 
-    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
-        guard, self._guard = self._guard, None
+    # As Mutex.__aexit__.
+    @coroutine
+    def __aexit__(
+        self, kind: object, error: object, traceback: object
+    ) -> Generator[Any, None, None]:
+        guard = self._guard
         if guard is None:
             raise RuntimeError("this has been left already: `async with` leaves it by itself")
+        self._guard = None
         guard.__exit__()
+        return
+        yield
 
     def _refuse(self) -> NoReturn:
         raise RuntimeError("this is in use: call the method again for each `async with`")

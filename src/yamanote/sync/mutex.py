@@ -112,7 +112,7 @@ class Mutex(Guarded[T]):
     Thread-safe. Tokio: `sync::Mutex`.
     """
 
-    __slots__ = ("_permit", "_scope", "_until_paid")
+    __slots__ = ("_permit", "_scope")
 
     @overload
     def __init__(self: Mutex[None]) -> None: ...
@@ -123,7 +123,6 @@ class Mutex(Guarded[T]):
         super().__init__(0, value)
         self._permit: list[None] = [None]
         self._scope: MutexScope[T] = MutexScope()
-        self._until_paid = PAY_AFTER
 
     def lock(self) -> Locking[MutexGuard[T]]:
         """Wait for the lock: `await` it for the guard, or use it with `async with`.

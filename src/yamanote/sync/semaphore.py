@@ -34,13 +34,12 @@ class Semaphore(BatchSemaphore):
     Thread-safe. Tokio: `sync::Semaphore`.
     """
 
-    __slots__ = ("_until_paid",)
+    __slots__ = ()
 
     def __init__(self, permits: int) -> None:
         if permits < 0:
             raise ValueError(f"a semaphore has 0 permits or more, not {permits}")
         super().__init__(permits)
-        self._until_paid = PAY_AFTER
 
     def available_permits(self) -> int:
         """How many permits are free."""

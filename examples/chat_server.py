@@ -27,7 +27,6 @@ UNREAD_LINES = 128  # how far one may be behind before one misses something
 LONGEST_LINE = 1000  # bytes
 LONGEST_NAME = 32  # characters
 INTRODUCTION = 60.0  # seconds to say one's name
-SLOW = 10.0  # seconds that a client may take to read a line
 
 
 class Refused(Exception):
@@ -37,7 +36,8 @@ class Refused(Exception):
 class Room:
     """Who is here, and what is said: pairs of the speaker and the line. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self.patience = patience  # seconds that a client may take to read a line
         # Who is here and who receives must agree, and tasks of several workers come and go.
         self._lock = threading.Lock()
         self._names: set[str] = set()
@@ -89,8 +89,8 @@ async def next_line(read: OwnedReadHalf) -> str | None:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-async def send(write: OwnedWriteHalf, line: str) -> None:
-    await timeout(SLOW, write.write_all(f"{line}\n".encode()))
+async def send(room: Room, write: OwnedWriteHalf, line: str) -> None:
+    await timeout(room.patience, write.write_all(f"{line}\n".encode()))
 
 
 async def introduce(read: OwnedReadHalf) -> str:
@@ -109,7 +109,9 @@ async def talk(room: Room, name: str, read: OwnedReadHalf) -> None:
         room.say(name, line)
 
 
-async def hear(said: broadcast.Receiver[tuple[str, str]], name: str, write: OwnedWriteHalf) -> None:
+async def hear(
+    room: Room, said: broadcast.Receiver[tuple[str, str]], name: str, write: OwnedWriteHalf
+) -> None:
     """Pass on to this client what the others say, until the room is closed."""
     while True:
         try:
@@ -117,10 +119,10 @@ async def hear(said: broadcast.Receiver[tuple[str, str]], name: str, write: Owne
         except RecvError:
             return
         except Lagged as lagged:
-            await send(write, f"* you have missed {lagged.missed} lines")
+            await send(room, write, f"* you have missed {lagged.missed} lines")
         else:
             if speaker != name:
-                await send(write, line)
+                await send(room, write, line)
 
 
 async def serve(room: Room, stream: TcpStream, stopping: CancellationToken) -> None:
@@ -135,22 +137,29 @@ async def serve(room: Room, stream: TcpStream, stopping: CancellationToken) -> N
                     raise Refused("the server is closing")
                 names, said = room.enter(name)
                 try:
-                    await send(write, f"* welcome, {name}; here: {', '.join(names)}")
+                    await send(room, write, f"* welcome, {name}; here: {', '.join(names)}")
                     # Whichever ends first ends the other one.
-                    await select(talk(room, name, read), hear(said, name, write))
+                    await select(talk(room, name, read), hear(room, said, name, write))
                 finally:
                     said.close()
                     room.leave(name)
             except Refused as why:
-                await send(write, f"* {why}")
+                await send(room, write, f"* {why}")
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description="A chat server.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=7001, help="0: any free port (default 7001)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long a client may take to read a line (default 10)",
+    )
     options = parser.parse_args()
-    room = Room()
+    room = Room(options.patience)
     stopping, clients = CancellationToken(), TaskTracker()
 
     async def accept(listener: TcpListener) -> None:

@@ -7,6 +7,7 @@ import threading
 from contextlib import ExitStack
 
 from tests.examples.programs import (
+    TIME_LIMIT,
     Address,
     CommandLine,
     ask,
@@ -110,7 +111,9 @@ def test_terminals_are_safe(environment: dict[str, str]) -> None:
 def test_slow_readers_miss_lines_and_hold_up_nobody(environment: dict[str, str]) -> None:
     lines = 30_000
     line = "x" * 900
-    with server(environment, by_itself("chat_server")) as address:
+    # Or the slow one is shown out, on a slow machine.
+    patient = [*by_itself("chat_server"), "--patience", str(TIME_LIMIT)]
+    with server(environment, patient) as address:
         slow, quick, talker = (Chatter(address, name) for name in ("slow", "quick", "talker"))
         with slow.socket, quick.socket, talker.socket:
             for chatter in (slow, quick):

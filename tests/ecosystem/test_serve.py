@@ -41,6 +41,9 @@ PLAIN = """
     jobs = mpsc.unbounded_channel()
     shared = None
 
+    def nothing_made():
+        pass
+
     def say(text):
         sys.stdout.write(text + "\\n")  # at once, beside other threads
 
@@ -490,6 +493,21 @@ def test_options_of_uvicorn(plain: Path) -> None:
         connection.close()
 
 
+def test_logging_of_ones_own(plain: Path) -> None:
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"own": {"format": "own %(levelname)s %(message)s"}},
+        "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "own"}},
+        "root": {"level": "INFO", "handlers": ["own"]},
+    }
+    (plain / "logging.json").write_text(json.dumps(config))
+    with serving(plain, "plain:app", "--log-config", "logging.json") as server:
+        get(server.url(), "/who")
+        server.says('own INFO .* - "GET /who HTTP/1.1" 200')
+    assert not re.search("^INFO", server.output, re.MULTILINE)
+
+
 def test_limit_max_requests(plain: Path) -> None:
     with serving(plain, "plain:app", "--workers", "2", "--limit-max-requests", "3") as server:
         for _ in range(3):
@@ -829,11 +847,20 @@ def test_shutdown_waits_for_background_tasks(tmp_path: Path) -> None:
         (("plain:app", "--uds", "/nowhere/socket"), "cannot listen on /nowhere/socket: No such"),
         (("plain:app", "--uds", "plain.py"), "a file that is no socket is there"),
         (("plain:app", "--fd", "99"), "file descriptor 99 is no socket: Bad file descriptor"),
-        (("plain:app", "--ssl-certfile", "no.pem"), "cannot read the TLS files: [Errno 2]"),
+        (
+            ("plain:app", "--ssl-certfile", "no.pem"),
+            "cannot read the TLS files: there is no 'no.pem'",
+        ),
+        (("plain:app", "--ssl-certfile", "plain.py", "--ssl-keyfile", "k"), "there is no 'k'"),
         (("plain:app", "--ssl-certfile", "plain.py"), "cannot use these TLS files: "),
         (("plain:app", "--ssl-keyfile", "no.pem"), "ssl_keyfile needs ssl_certfile"),
         (("plain:app", "--header", "nonsense"), "--header takes NAME:VALUE, not 'nonsense'"),
         (("plain:app", "--http", "nonsense"), "uvicorn lacks what this configuration needs"),
+        (("plain:app", "--log-config", "no.ini"), "logging configuration: there is no 'no.ini'"),
+        (("plain:app", "--app-dir", "nowhere"), "--app-dir 'nowhere' is not a folder"),
+        (("plain:shared",), "None is no application: it cannot be called"),
+        (("--factory", "plain:shared"), "None is no factory of applications"),
+        (("--factory", "plain:nothing_made"), "None is no application, which the factory has to"),
     ],
 )
 def test_it_cannot_start(plain: Path, args: tuple[str, ...], message: str) -> None:

@@ -141,6 +141,8 @@ def run(options: argparse.Namespace, argv: Sequence[str]) -> int:
         if reload:
             return Reload(argv, given, **watched).run()
         if folder is not None:
+            if not Path(folder).is_dir():
+                raise ServeError(f"--app-dir {folder!r} is not a folder")
             put_first_on_path(Path(folder).resolve())
         # First of all: it sets up the logging, and says if uvicorn is not installed.
         make_config(None, **_of_uvicorn(given))

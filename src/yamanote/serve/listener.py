@@ -131,7 +131,8 @@ def _bind_host(host: str | None, port: int) -> list[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
         )
     except (OSError, OverflowError) as error:
-        raise ServeError(f"cannot listen on {host or 'any address'}: {error}") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ServeError(f"cannot listen on {host or 'any address'}: {reason}") from error
     addresses: list[tuple[socket.AddressFamily, tuple[Any, ...]]] = [
         (family, address) for family, _, _, _, address in found
     ]

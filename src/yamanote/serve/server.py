@@ -93,7 +93,7 @@ async def serve(
         options["limit_concurrency"] = -(-limit // len(chosen))  # uvicorn's is each worker's
     configs = [make_config(app, **options)]
     if factory:
-        configs += [make_config(app, log_config=False, **options) for _ in chosen[1:]]
+        configs += [make_config(app, sets_up_logging=False, **options) for _ in chosen[1:]]
     else:
         load(configs[0])
         configs *= len(chosen)

@@ -898,6 +898,38 @@ class TestElsewhere:
         with pytest.raises(RuntimeError, match="no Yamanote runtime here"):
             asyncio.run(receive())
 
+    @pytest.mark.parametrize("step", range(6))
+    def test_shutdown_in_the_midst_of_beginning_to_wait(self, step: int) -> None:
+        """Outside of the runtime: an error, though the runtime had nobody to wake."""
+        rt = Runtime(worker_threads=1)
+        one, other = UnixDatagram.pair()
+        stands, goes_on = threading.Event(), threading.Event()
+        lines = itertools.count()
+
+        def before_a_line(frame: Any, event: str, argument: object) -> Any:
+            # Of those in which it enters itself among those who wait.
+            if frame.f_code.co_name == "_register" and next(lines) == step:
+                stands.set()
+                assert goes_on.wait(LIMIT)
+            return before_a_line
+
+        def outside() -> None:
+            with rt.enter():
+                sys.settrace(before_a_line)
+                try:
+                    on_plain_asyncio(one.recv())
+                finally:
+                    sys.settrace(None)
+
+        waiting = on_thread(outside)
+        assert stands.wait(LIMIT)
+        rt.shutdown_timeout(LIMIT)
+        goes_on.set()
+        with pytest.raises(RuntimeError, match="has been shut down"):
+            waiting.result(LIMIT)
+        one.close()
+        other.close()
+
     def test_shutdown_while_one_begins_to_wait(self, switch_interval: float) -> None:
         """Outside of the runtime: an error, whenever that is."""
         for _ in range(30):

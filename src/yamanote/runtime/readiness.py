@@ -83,7 +83,7 @@ class Readiness(Park):
         self._crowd.join(token)
         if source.level_triggered:
             source.rearm(self)
-        return self.tick == self.seen and not source.closed
+        return self.tick == self.seen and self.watched and not source.closed
 
     def _unregister(self, token: Token) -> None:
         self._crowd.leave(token)

@@ -24,7 +24,7 @@ async def lookup_host(address: Address) -> list[SocketAddress]:
         OSError: (`socket.gaierror`) there is no such host.
         ValueError: `address` is not an address with a port.
 
-    Tokio: `net::lookup_host`.
+    Cancel-safe. Tokio: `net::lookup_host`.
     """
     return [address for _, address in await resolve(address, socket.SOCK_STREAM)]
 

@@ -114,11 +114,12 @@ class AsyncFd(Generic[F]):
         return self._directions(interest)
 
     async def readable(self) -> AsyncFdReadyGuard[F]:
-        """Wait until it may be read from; as `ready`. Tokio: `AsyncFd::readable`."""
+        """Wait until it may be read from; as `ready`. Cancel-safe. Tokio: `AsyncFd::readable`."""
         return await self.ready(Interest.READABLE)
 
     async def writable(self) -> AsyncFdReadyGuard[F]:
-        """Wait until it may be written to; as `ready`. Tokio: `AsyncFd::writable`."""
+        """Wait until it may be written to; as `ready`. Cancel-safe. Tokio:
+        `AsyncFd::writable`."""
         return await self.ready(Interest.WRITABLE)
 
     async def async_io(

@@ -43,7 +43,7 @@ class BufReader(AsyncRead, Generic[R]):
         return await self._inner.read(max(max_bytes, self._capacity))
 
     async def fill_buf(self) -> bytes:
-        """What has been read ahead; if there is nothing, what comes next. None is the end.
+        """What has been read ahead; if there is nothing, what comes next. `b""` is the end.
 
         Cancel-safe. Tokio: `AsyncBufReadExt::fill_buf`.
         """

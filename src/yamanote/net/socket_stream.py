@@ -157,7 +157,7 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
     async def shutdown(self) -> None:
         """Tell the peer that there will be no more: it reads the end of the stream.
 
-        One can still read. Tokio: `AsyncWriteExt::shutdown`.
+        One can still read. It never waits. Tokio: `AsyncWriteExt::shutdown`.
         """
         self._shut_down()
 

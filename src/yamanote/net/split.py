@@ -54,7 +54,7 @@ class ReadHalf(AsyncRead):
         return self._stream._receive(max_bytes)
 
     def peek(self, max_bytes: int = CHUNK) -> Coroutine[Any, Any, bytes]:
-        """As `TcpStream.peek`. Tokio: `ReadHalf::peek`."""
+        """As `TcpStream.peek`. Cancel-safe. Tokio: `ReadHalf::peek`."""
         return self._stream.peek(max_bytes)
 
     def try_read(self, max_bytes: int = CHUNK) -> bytes:
@@ -62,11 +62,11 @@ class ReadHalf(AsyncRead):
         return self._stream.try_read(max_bytes)
 
     def readable(self) -> Coroutine[Any, Any, None]:
-        """As `TcpStream.readable`. Tokio: `ReadHalf::readable`."""
+        """As `TcpStream.readable`. Cancel-safe. Tokio: `ReadHalf::readable`."""
         return self._stream.readable()
 
     def ready(self, interest: Interest) -> Coroutine[Any, Any, Ready]:
-        """As `TcpStream.ready`. Tokio: `ReadHalf::ready`, `WriteHalf::ready`."""
+        """As `TcpStream.ready`. Cancel-safe. Tokio: `ReadHalf::ready`, `WriteHalf::ready`."""
         return self._stream.ready(interest)
 
     def local_addr(self) -> Any:
@@ -118,7 +118,7 @@ class WriteHalf(AsyncWrite):
         return self._stream.try_write_vectored(buffers)
 
     def writable(self) -> Coroutine[Any, Any, None]:
-        """As `TcpStream.writable`. Tokio: `WriteHalf::writable`."""
+        """As `TcpStream.writable`. Cancel-safe. Tokio: `WriteHalf::writable`."""
         return self._stream.writable()
 
     def flush(self) -> Coroutine[Any, Any, None]:
@@ -132,7 +132,7 @@ class WriteHalf(AsyncWrite):
     shutdown.__doc__ = AsyncWrite.shutdown.__doc__
 
     def ready(self, interest: Interest) -> Coroutine[Any, Any, Ready]:
-        """As `TcpStream.ready`. Tokio: `ReadHalf::ready`, `WriteHalf::ready`."""
+        """As `TcpStream.ready`. Cancel-safe. Tokio: `ReadHalf::ready`, `WriteHalf::ready`."""
         return self._stream.ready(interest)
 
     def local_addr(self) -> Any:

@@ -277,10 +277,13 @@ class AsyncWrite:
                 left[0] = left[0][count:]
 
     async def flush(self) -> None:
-        """Wait until what was written has been passed on. Tokio: `AsyncWriteExt::flush`."""
+        """Wait until what was written has been passed on.
+
+        Cancel-safe: what has not been passed on stays. Tokio: `AsyncWriteExt::flush`.
+        """
 
     async def shutdown(self) -> None:
         """Write the rest, and tell the other side that there will be no more.
 
-        Tokio: `AsyncWriteExt::shutdown`.
+        Cancel-safe: another call goes on with it. Tokio: `AsyncWriteExt::shutdown`.
         """

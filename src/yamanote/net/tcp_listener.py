@@ -38,7 +38,7 @@ class TcpListener(Listener):
             OSError: it cannot be had (the last one's error), or there is no such host.
             ValueError: `address` is none.
 
-        Tokio: `TcpListener::bind`.
+        Cancel-safe. Tokio: `TcpListener::bind`.
         """
         failure: OSError | None = None
         for family, target in await resolve(address, socket.SOCK_STREAM, passive=True):

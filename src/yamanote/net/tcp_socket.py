@@ -56,7 +56,7 @@ class TcpSocket(TcpOptions):
             OSError: nobody answers.
             ValueError: `address` is none, or a name.
 
-        Tokio: `TcpSocket::connect`.
+        Cancel-safe. Tokio: `TcpSocket::connect`.
         """
         target = numeric(address, self._sock.family, socket.SOCK_STREAM)
         stream = TcpStream(self.into_std())

@@ -248,7 +248,7 @@ class TlsStream(AsyncRead, AsyncWrite, Generic[S]):
             await self._more(fed)
 
     async def write_all_vectored(self, buffers: Sequence[BytesLike]) -> None:
-        """As `write_all`, of several buffers in turn."""
+        """As `write_all`, of several buffers in turn. Not cancel-safe."""
         left = [view for data in buffers if len(view := memoryview(data).cast("B"))]
         left.reverse()
         while True:

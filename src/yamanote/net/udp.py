@@ -35,7 +35,7 @@ class UdpSocket(DatagramSocket):
                 or there is no such host.
             ValueError: `address` is none.
 
-        Tokio: `UdpSocket::bind`.
+        Cancel-safe. Tokio: `UdpSocket::bind`.
         """
         failure: OSError | None = None
         for family, target in await resolve(address, socket.SOCK_DGRAM, passive=True):
@@ -59,7 +59,7 @@ class UdpSocket(DatagramSocket):
             OSError: the system refuses, or there is no such host.
             ValueError: `address` is none.
 
-        Tokio: `UdpSocket::connect`.
+        Cancel-safe. Tokio: `UdpSocket::connect`.
         """
         self._now(self._sock.connect, await self._target(address))
 

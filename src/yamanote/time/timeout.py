@@ -163,7 +163,7 @@ def timeout(seconds: float | None, coro: Any = None) -> Any:
         Elapsed: from the await or the end of the `async with`.
         ValueError: `seconds` is not a number (NaN).
 
-    Tokio: `time::timeout`.
+    Cancel-safe, if `coro` is, which is cancelled with its caller. Tokio: `time::timeout`.
     """
     return timeout_at(None if seconds is None else now() + seconds, coro)
 
@@ -179,7 +179,7 @@ def timeout_at(
 def timeout_at(deadline: float | None, coro: Any = None) -> Any:
     """As `timeout`, with a deadline in seconds of `time.now()`.
 
-    Tokio: `time::timeout_at`.
+    Cancel-safe, if `coro` is. Tokio: `time::timeout_at`.
     """
     return Timeout(deadline) if coro is None else _limited(deadline, coro)
 

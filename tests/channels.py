@@ -42,7 +42,7 @@ class Oneshot(Generic[T]):
         return await self._rx
 
     def blocking_recv(self) -> T:
-        return self._rx.blocking_recv(LIMIT)
+        return self._rx.blocking_recv(timeout=LIMIT)
 
 
 class Channel(Generic[T]):

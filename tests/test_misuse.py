@@ -32,6 +32,18 @@ from yamanote import (
     try_join,
     yield_now,
 )
+from yamanote.sync import (
+    Barrier,
+    Mutex,
+    Notify,
+    RwLock,
+    Semaphore,
+    SetOnce,
+    broadcast,
+    mpsc,
+    oneshot,
+    watch,
+)
 from yamanote.task import AccessError, Builder, coop
 from yamanote.time import interval, sleep, sleep_until, timeout
 
@@ -402,6 +414,48 @@ def test_join_in_a_task(rt: Runtime) -> None:
 
     rt.block_on(main())
     rt.block_on(rt.spawn(main()))
+
+
+def blocking_methods() -> dict[str, Callable[[], Any]]:
+    """Those of channels and locks, none of which would have to wait."""
+    tx, rx = mpsc.channel[int](4)
+    one, once = oneshot.channel[int]()
+    news, reader = broadcast.channel[int](2)
+    setting, seen = watch.channel(1)
+    notify = Notify()
+    tx.try_send(1)
+    one.send(1)
+    news.send(1)
+    setting.send(2)
+    notify.notify_one()
+    return {
+        "mpsc send": lambda: tx.blocking_send(1),
+        "mpsc recv": rx.blocking_recv,
+        "mpsc recv_many": lambda: rx.blocking_recv_many(2),
+        "oneshot": once.blocking_recv,
+        "broadcast": reader.blocking_recv,
+        "watch changed": seen.blocking_changed,
+        "watch wait_for": lambda: seen.blocking_wait_for(bool),
+        "Mutex": Mutex().blocking_lock,
+        "RwLock read": RwLock().blocking_read,
+        "RwLock write": RwLock().blocking_write,
+        "Semaphore": Semaphore(1).blocking_acquire,
+        "Notify": notify.blocking_notified,
+        "Barrier": Barrier(1).blocking_wait,
+        "SetOnce": SetOnce(1).blocking_wait,
+    }
+
+
+@pytest.mark.parametrize("method", blocking_methods())
+def test_blocking_a_worker_is_refused_even_if_it_need_not_wait(rt: Runtime, method: str) -> None:
+    methods = blocking_methods()  # which keep both ends of the channels
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"would block a worker.*: await .*block_in_place"):
+            methods[method]()
+        await spawn_blocking(methods[method])
+
+    rt.block_on(main())
 
 
 async def async_function(argument: int = 0) -> int:

@@ -461,24 +461,42 @@ def test_on_plain_threads(channel: Channel) -> None:
     echoing = on_thread(echo)
     for number in range(100):
         getattr(tx, "blocking_send", tx.send)(number)
-        assert back.blocking_recv(LIMIT) == number
+        assert back.blocking_recv(timeout=LIMIT) == number
     tx.close()
     with pytest.raises(RecvError):
-        back.blocking_recv(LIMIT)
+        back.blocking_recv(timeout=LIMIT)
     echoing.result(LIMIT)
+
+
+def test_receiving_many_in_a_thread() -> None:
+    tx, rx = mpsc.channel[int](8)
+    assert rx.blocking_recv_many(0) == []
+    with pytest.raises(TimeoutError):
+        rx.blocking_recv_many(2, timeout=0.001)
+    with pytest.raises(ValueError, match="0 or more"):
+        rx.blocking_recv_many(-1)
+    receiving = on_thread(rx.blocking_recv_many, 2)
+    tx.try_send(1)
+    assert receiving.result(LIMIT) == [1]
+    for number in range(2, 5):
+        tx.try_send(number)
+    tx.close()
+    assert rx.blocking_recv_many(2) == [2, 3]
+    assert rx.blocking_recv_many(2) == [4]
+    assert rx.blocking_recv_many(2) == []
 
 
 def test_blocking_calls_time_out() -> None:
     tx, rx = mpsc.channel[int](1)
     with pytest.raises(TimeoutError):
-        rx.blocking_recv(0.001)
+        rx.blocking_recv(timeout=0.001)
     with pytest.raises(TimeoutError):
-        rx.blocking_recv(0)
+        rx.blocking_recv(timeout=0)
     tx.blocking_send(1, timeout=0)
     with pytest.raises(SendTimeoutError) as error:
         tx.blocking_send(2, timeout=0.001)
     assert error.value.value == 2
-    assert rx.blocking_recv(0) == 1
+    assert rx.blocking_recv(timeout=0) == 1
     tx.blocking_send(3)
     rx.close()
     with pytest.raises(SendError) as refused:

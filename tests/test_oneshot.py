@@ -66,9 +66,9 @@ def test_from_trio() -> None:
 def test_blocking_recv() -> None:
     tx, rx = oneshot.channel[int]()
     with pytest.raises(TimeoutError):
-        rx.blocking_recv(0.001)
+        rx.blocking_recv(timeout=0.001)
     tx.send(1)
-    assert rx.blocking_recv(0) == 1
+    assert rx.blocking_recv(timeout=0) == 1
     with pytest.raises(RecvError):
         rx.blocking_recv()
     tx, rx = oneshot.channel[int]()

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
-from ..runtime.park import Park, Token, wait_in_thread
+from ..runtime.park import Park, ThreadWaiter, Token, check_may_block
 from ..runtime.task import Task
 
 
@@ -59,17 +59,11 @@ class Barrier:
             TimeoutError: `timeout` seconds have passed. It counts among those who have come.
             RuntimeError: called on a worker's thread, which would block its tasks.
         """
+        check_may_block("blocking_wait", "await wait()")
         turn = self._arrive()
         if turn is None:
             return _LEADER
-        try:
-            in_time = wait_in_thread(_Turn(self, turn), timeout, "blocking_wait", "await wait()")
-        except RuntimeError:
-            with self._lock:
-                if self._passed == turn:
-                    self._arrived -= 1
-            raise
-        if not in_time:
+        if not ThreadWaiter().wait(_Turn(self, turn), timeout):
             raise TimeoutError(f"the others have not come within {timeout} s")
         return _FOLLOWER
 

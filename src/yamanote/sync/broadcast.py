@@ -28,7 +28,7 @@ from typing import Any, Final, Generic, Self, TypeVar, final
 
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
-from ..runtime.park import Park, Token, wait_in_thread
+from ..runtime.park import Park, ThreadWaiter, Token, check_may_block
 from ..runtime.task import Task
 from .deadline import Deadline
 from .errors import Lagged, RecvError, SendError, TryRecvError
@@ -507,6 +507,7 @@ class Receiver(Generic[T]):
             TimeoutError: `timeout` seconds have passed.
             RuntimeError: called on a worker's thread, which would block its tasks.
         """
+        check_may_block("blocking_recv", "await recv()")
         park = _Recv(self)
         deadline = Deadline(timeout)
         while True:
@@ -517,7 +518,7 @@ class Receiver(Generic[T]):
                 raise RuntimeError(_BUSY)
             if value is not NOTHING:
                 return value
-            if not wait_in_thread(park, deadline.left(), "blocking_recv", "await recv()"):
+            if not ThreadWaiter().wait(park, deadline.left()):
                 raise TimeoutError(f"nothing has been sent within {timeout} s")
 
     def _next(self) -> Any:

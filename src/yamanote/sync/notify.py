@@ -17,7 +17,7 @@ from collections.abc import Generator
 from typing import Any, Final, final
 
 from ..runtime.compat import current_task
-from ..runtime.park import Park, Token, wait_in_thread, wait_outside
+from ..runtime.park import Park, ThreadWaiter, Token, check_may_block, wait_outside
 from ..runtime.task import Task
 from .section import Section
 
@@ -75,10 +75,9 @@ class Notify(Section):
             TimeoutError: `timeout` seconds have passed.
             RuntimeError: called on a worker's thread, which would block its tasks.
         """
+        check_may_block("blocking_notified", "await notified()")
         place = _Place(self, self._calls)
-        if not place.ready() and not wait_in_thread(
-            place, timeout, "blocking_notified", "await notified()"
-        ):
+        if not place.ready() and not ThreadWaiter().wait(place, timeout):
             raise TimeoutError(f"not notified within {timeout} s")
 
     def notify_one(self) -> None:

@@ -11,12 +11,12 @@ Tokio: `tokio::sync::oneshot`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from time import monotonic
 from typing import Any, Generic, Self, TypeVar, final
 
 from ..runtime.compat import running_task
 from ..runtime.park import Park, ThreadWaiter, Token, check_may_block, wait_outside, wake
 from .budget import spend_budget
+from .deadline import Deadline
 from .errors import RecvError, SendError, TryRecvError
 
 __all__ = ["Receiver", "Sender", "channel"]
@@ -252,7 +252,7 @@ class Receiver(Generic[T]):
         except RecvError as error:
             raise TryRecvError(str(error), empty=False) from None
 
-    def blocking_recv(self, timeout: float | None = None) -> T:
+    def blocking_recv(self, *, timeout: float | None = None) -> T:
         """Block this thread until there is the value.
 
         Args:
@@ -267,10 +267,9 @@ class Receiver(Generic[T]):
         """
         check_may_block("blocking_recv", "await the receiver")
         receiving = self._shared.receiving
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = Deadline(timeout)
         while not receiving.over:
-            left = None if deadline is None else deadline - monotonic()
-            if not ThreadWaiter().wait(receiving, left) and not receiving.over:
+            if not ThreadWaiter().wait(receiving, deadline.left()) and not receiving.over:
                 raise TimeoutError(f"no value within {timeout} s")
         return self._take()
 

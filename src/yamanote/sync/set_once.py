@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar, final
 
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
-from ..runtime.park import Park, Token, wait_in_thread
+from ..runtime.park import Park, ThreadWaiter, Token, check_may_block
 from ..runtime.task import Task
 from .errors import SetOnceError
 
@@ -85,9 +85,8 @@ class SetOnce(Generic[T]):
             TimeoutError: `timeout` seconds have passed.
             RuntimeError: called on a worker's thread, which would block its tasks.
         """
-        if self._value is UNSET and not wait_in_thread(
-            _Wait(self), timeout, "blocking_wait", "await wait()"
-        ):
+        check_may_block("blocking_wait", "await wait()")
+        if self._value is UNSET and not ThreadWaiter().wait(_Wait(self), timeout):
             raise TimeoutError(f"no value has been set within {timeout} s")
         return self._value
 

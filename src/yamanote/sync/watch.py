@@ -22,7 +22,7 @@ from typing import Any, Final, Generic, Self, TypeVar, final
 
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
-from ..runtime.park import Park, Token, wait_in_thread
+from ..runtime.park import Park, ThreadWaiter, Token, check_may_block
 from ..runtime.task import Task
 from ..task.coop import consume_budget
 from .deadline import Deadline
@@ -397,10 +397,11 @@ class Receiver(Generic[T]):
             TimeoutError: `timeout` seconds have passed.
             RuntimeError: called on a worker's thread, which would block its tasks.
         """
+        check_may_block("blocking_changed", "await changed()")
         park = _Changed(self, last=True)
         deadline = Deadline(timeout)
         while not park.see():
-            if not wait_in_thread(park, deadline.left(), "blocking_changed", "await changed()"):
+            if not ThreadWaiter().wait(park, deadline.left()):
                 raise TimeoutError(f"no other value within {timeout} s")
 
     def blocking_wait_for(
@@ -417,6 +418,7 @@ class Receiver(Generic[T]):
             TimeoutError: `timeout` seconds have passed.
             RuntimeError: called on a worker's thread, which would block its tasks.
         """
+        check_may_block("blocking_wait_for", "await wait_for()")
         deadline = Deadline(timeout)
         asked = None
         while True:
@@ -429,9 +431,7 @@ class Receiver(Generic[T]):
             asked = version
             del value  # while it waits
             park = _Changed(self, last=closed)
-            if not park.see() and not wait_in_thread(
-                park, deadline.left(), "blocking_wait_for", "await wait_for()"
-            ):
+            if not park.see() and not ThreadWaiter().wait(park, deadline.left()):
                 raise TimeoutError(f"no such value within {timeout} s")
 
     def same_channel(self, other: Receiver[T]) -> bool:

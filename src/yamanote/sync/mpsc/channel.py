@@ -46,7 +46,7 @@ from sys import maxsize
 from typing import Any, Final
 
 from ...runtime.compat import current_task
-from ...runtime.park import NO_TOKEN, Park, Token, Waiter, wait_in_thread, wait_outside, wake
+from ...runtime.park import NO_TOKEN, Park, ThreadWaiter, Token, Waiter, wait_outside, wake
 from ..budget import spend_budget
 from ..section import Section
 
@@ -359,9 +359,9 @@ class Place(Park):
                 yield from wait_outside(self)
         return self._outcome()
 
-    def wait_in_thread(self, timeout: float | None, name: str, instead: str) -> bool | None:
+    def wait_in_thread(self, timeout: float | None) -> bool | None:
         """As `wait`, in a thread; None when `timeout` seconds have passed."""
-        if not wait_in_thread(self, timeout, name, instead):
+        if not ThreadWaiter().wait(self, timeout):
             return None
         return self._outcome()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from time import monotonic
 from types import coroutine
 from typing import Any, Generic, Self, TypeVar, final
 
 from ...runtime.compat import running_task
 from ...runtime.park import ThreadWaiter, check_may_block, wait_outside
 from ..budget import spend_budget
+from ..deadline import Deadline
 from ..errors import RecvError, TryRecvError
 from .channel import NOTHING, Channel
 
@@ -102,10 +102,8 @@ class UnboundedReceiver(Generic[T]):
 
         Cancel-safe, as `recv`. Tokio: `Receiver::recv_many`.
         """
-        if limit < 0:
-            raise ValueError(f"the limit must be 0 or more, not {limit}")
         got: list[T] = []
-        if not limit:
+        if not _limit(limit):
             yield from spend_budget()
             return got
         try:
@@ -131,7 +129,7 @@ class UnboundedReceiver(Generic[T]):
             raise TryRecvError(_OVER, empty=False)
         raise TryRecvError("there is no value at the moment", empty=True)
 
-    def blocking_recv(self, timeout: float | None = None) -> T:
+    def blocking_recv(self, *, timeout: float | None = None) -> T:
         """Block this thread until there is a value.
 
         Args:
@@ -145,16 +143,40 @@ class UnboundedReceiver(Generic[T]):
         Tokio: `Receiver::blocking_recv`.
         """
         check_may_block("blocking_recv", "await recv()")
+        return self._wait_in_thread(1, timeout)[0]
+
+    def blocking_recv_many(self, limit: int, *, timeout: float | None = None) -> list[T]:
+        """As `recv_many`, blocking this thread.
+
+        Args:
+            limit: how many values at the most.
+            timeout: the longest time to wait in seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: `timeout` seconds have passed without a value.
+            RuntimeError: called on a worker's thread, which would block its tasks.
+            ValueError: `limit` is negative.
+
+        Tokio: `Receiver::blocking_recv_many`.
+        """
+        check_may_block("blocking_recv_many", "await recv_many()")
+        if _limit(limit) == 0:
+            return []
+        try:
+            return self._wait_in_thread(limit, timeout)
+        except RecvError:
+            return []
+
+    def _wait_in_thread(self, limit: int, timeout: float | None) -> list[T]:
         channel = self._channel
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = Deadline(timeout)
         got: list[T] = []
-        while not self._move(got, 1):
+        while not self._move(got, limit):
             if channel.closed and not channel.places:
                 raise RecvError(_OVER)
-            left = None if deadline is None else deadline - monotonic()
-            if not ThreadWaiter().wait(channel, left) and not channel.values:
+            if not ThreadWaiter().wait(channel, deadline.left()) and not channel.values:
                 raise TimeoutError(f"nothing to receive within {timeout} s")
-        return got[0]
+        return got
 
     def _move(self, to: list[T], limit: int) -> bool:
         """Append up to `limit` values to a list; whether there was any."""
@@ -263,3 +285,9 @@ class Receiver(UnboundedReceiver[T]):
         Tokio: `Receiver::max_capacity`.
         """
         return self._channel.capacity
+
+
+def _limit(limit: int) -> int:
+    if limit < 0:
+        raise ValueError(f"the limit must be 0 or more, not {limit}")
+    return limit

@@ -122,11 +122,10 @@ class Sender(Handle, Generic[T]):
 
         Tokio: `Sender::blocking_send`.
         """
-        instead = "await send()"
-        check_may_block("blocking_send", instead)
+        check_may_block("blocking_send", "await send()")
         channel = self._channel
         if not channel.take():
-            taken = Place(channel, 1).wait_in_thread(timeout, "blocking_send", instead)
+            taken = Place(channel, 1).wait_in_thread(timeout)
             if taken is None:
                 raise SendTimeoutError(f"no room within {timeout} s", value)
             if not taken:

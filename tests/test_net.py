@@ -714,8 +714,10 @@ class TestAddresses:
                     await TcpListener.bind(listener.local_addr())
                 assert caught.value.errno == errno.EADDRINUSE
                 address = listener.local_addr()
-            with pytest.raises(ConnectionRefusedError):
+            host, port = address
+            with pytest.raises(ConnectionRefusedError, match=f"refused: {host}:{port}$") as refused:
                 await TcpStream.connect(address)
+            assert refused.value.errno == errno.ECONNREFUSED
             # Free again at once.
             (await TcpListener.bind(address)).close()
 

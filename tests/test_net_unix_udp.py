@@ -161,8 +161,11 @@ class TestPaths:
 
     def test_connect(self, rt: Runtime, folder: Path) -> None:
         async def main() -> None:
-            with pytest.raises(FileNotFoundError):
+            with pytest.raises(FileNotFoundError, match="nowhere"):
                 await UnixStream.connect(folder / "nowhere")
+            with pytest.raises(OSError, match=r"too long.*xxx") as caught:
+                await UnixStream.connect(folder / ("x" * 200))
+            assert caught.value.errno == errno.ENAMETOOLONG
             UnixListener.bind(folder / "gone").close()
             with pytest.raises(ConnectionRefusedError):
                 await UnixStream.connect(folder / "gone")

@@ -82,6 +82,13 @@ def numeric(address: Address, family: int, kind: int, passive: bool = False) -> 
     return (*numbers[:2], *rest) if rest else numbers
 
 
+def error_at(address: tuple[Any, ...], error: OSError) -> OSError:
+    """The same error, which says of what address."""
+    host, port = address[:2]
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return type(error)(error.errno, f"{error.strerror}: {where}")
+
+
 def parse(address: Address) -> tuple[Any, ...]:
     """Host, port, and what else there is for IPv6.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import final
 
-from .address import Address, SocketAddress, resolve
+from .address import Address, SocketAddress, error_at, resolve
 from .listener import Listener
 from .tcp_stream import TcpStream
 
@@ -49,7 +49,7 @@ class TcpListener(Listener):
                 sock.listen(BACKLOG)
             except OSError as error:
                 sock.close()
-                failure = type(error)(error.errno, f"{error.strerror}: {target[0]}:{target[1]}")
+                failure = error_at(target, error)
             else:
                 return cls(sock)
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-from typing import final
+from typing import Any, final
 
-from .address import Address, resolve
+from .address import Address, error_at, resolve
 from .socket_stream import SocketStream
 from .tcp_options import TcpOptions
 
@@ -46,3 +46,9 @@ class TcpStream(SocketStream, TcpOptions):
             raise failure or OSError(f"{address!r} has no address to connect to")
         finally:
             del failure  # its traceback refers to this frame
+
+    async def _connect(self, address: Any) -> None:
+        try:
+            await super()._connect(address)
+        except OSError as error:
+            raise error_at(address, error) from None

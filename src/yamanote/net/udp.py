@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Any, final
 
-from .address import Address, numeric, resolve
+from .address import Address, error_at, numeric, resolve
 from .datagram import DatagramSocket
 from .stream import BytesLike
 
@@ -44,7 +44,7 @@ class UdpSocket(DatagramSocket):
                 sock.bind(target)
             except OSError as error:
                 sock.close()
-                failure = type(error)(error.errno, f"{error.strerror}: {target[0]}:{target[1]}")
+                failure = error_at(target, error)
             else:
                 return cls(sock)
         try:

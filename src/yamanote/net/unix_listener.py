@@ -9,7 +9,7 @@ from typing import Any, final
 
 from .listener import Listener
 from .tcp_listener import BACKLOG
-from .unix_stream import Path, UnixStream
+from .unix_stream import Path, UnixStream, error_at
 
 
 @final
@@ -74,9 +74,6 @@ def bind_to(sock: socket.socket, path: Path) -> None:
     try:
         sock.bind(os.fspath(path))
     except OSError as error:
-        number, text = error.errno, error.strerror
-        if number is None:  # Python's own, of a path that is too long
-            number, text = errno.ENAMETOOLONG, str(error)
-        elif number == errno.EADDRINUSE:
-            text = f"{text} (it exists: remove it, if no other process listens there)"
-        raise OSError(number, text, os.fspath(path)) from None
+        exists = " (it exists: remove it, if no other process listens there)"
+        hint = exists if error.errno == errno.EADDRINUSE else ""
+        raise error_at(os.fspath(path), error, hint) from None

@@ -46,6 +46,12 @@ class UnixStream(SocketStream):
         await stream._connect(target)
         return stream
 
+    async def _connect(self, address: Any) -> None:
+        try:
+            await super()._connect(address)
+        except OSError as error:
+            raise error_at(address, error) from None
+
     @classmethod
     def pair(cls) -> tuple[UnixStream, UnixStream]:
         """Two streams that are connected with each other. Tokio: `UnixStream::pair`."""
@@ -64,3 +70,11 @@ class UnixStream(SocketStream):
         value: Any = self._now(self._sock.getsockopt, level, option, _UCRED.size)
         pid, uid, gid = _UCRED.unpack(value)
         return UCred(uid, gid, pid)
+
+
+def error_at(path: str | bytes, error: OSError, hint: str = "") -> OSError:
+    """The same error, which says of what path."""
+    number, text = error.errno, error.strerror
+    if number is None:  # Python's own, of a path that is too long
+        number, text = errno.ENAMETOOLONG, str(error)
+    return OSError(number, f"{text}{hint}", path)

@@ -641,6 +641,31 @@ class TestLimits:
         assert re.fullmatch(r"<TcpListener .*> cannot accept a connection: .*[Tt]oo many .*", first)
         assert rest == ["waits True True", "accepted True"]
 
+    def test_a_connection_that_the_network_has_dropped(self, rt: Runtime) -> None:
+        """accept goes on with the next one."""
+        failures = [errno.ECONNABORTED, errno.ENETUNREACH, errno.EHOSTUNREACH]
+
+        class Flaky(socket.socket):
+            def accept(self) -> Any:
+                if failures:
+                    raise OSError(failures.pop(), "of somebody else's")
+                return super().accept()
+
+        async def main() -> None:
+            sock = Flaky()
+            sock.bind(("127.0.0.1", 0))
+            sock.listen()
+            async with (
+                TcpListener.from_std(sock) as listener,
+                await TcpStream.connect(listener.local_addr()) as client,
+            ):
+                stream, peer = await listener.accept()
+                assert peer == client.local_addr()
+                stream.close()
+            assert not failures
+
+        rt.block_on(main())
+
 
 class TestAddresses:
     @pytest.mark.parametrize(

@@ -16,8 +16,13 @@ _logger = logging.getLogger("yamanote")
 # whoever connects, and may pass.
 _SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-# A connection that ended before it was accepted is of no concern to the listener.
-_PASSED = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM}
+# A connection that ended before it was accepted, or that a firewall forbids, is of no concern to
+# the listener. Linux passes on the network's errors, too: see its manual of accept.
+_PASSED = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENOPROTOOPT} | {
+    getattr(errno, name)
+    for name in ("ENETDOWN", "EHOSTDOWN", "ENONET", "EHOSTUNREACH", "ENETUNREACH")
+    if hasattr(errno, name)
+}
 
 #: How many seconds to wait when there is no descriptor left: the first time, and at most.
 _BACK_OFF, _LONGEST = 0.05, 1.0

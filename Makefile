@@ -10,7 +10,11 @@ READY := $(VENV)/.ready-$(subst /,-,$(PYTHON))
 COMPAT := $(VENV)-compat
 COMPAT_READY := $(COMPAT)/.ready-$(subst /,-,$(PYTHON))
 
-.PHONY: run test lint bench compat clean
+# The peers of the benchmarks, too, as far as they can be had.
+BENCH := $(VENV)-bench
+BENCH_READY := $(BENCH)/.ready-$(subst /,-,$(PYTHON))
+
+.PHONY: run test lint bench bench-quick compat clean
 
 # The core has no dependencies: nothing but Python is needed here.
 run:
@@ -26,17 +30,17 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src/yamanote tests/typed.py
 
-bench: $(READY)
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	$(BIN)/python bench/run.py $(ARGS)
-	$(BIN)/python bench/channels.py $(ARGS)
-	$(BIN)/python bench/echo.py $(ARGS)
+bench: $(BENCH_READY)
+	$(BENCH)/bin/python -m bench $(ARGS)
+
+bench-quick: $(BENCH_READY)
+	$(BENCH)/bin/python -m bench --quick $(ARGS)
 
 compat: $(COMPAT_READY)
 	PYTHONPATH=$(CURDIR)/src $(COMPAT)/bin/python compat/run.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(COMPAT) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) $(COMPAT) build dist .mypy_cache .pytest_cache .ruff_cache
 	find src tests examples bench compat -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(READY): pyproject.toml tests/ecosystem/requirements.txt
@@ -54,4 +58,11 @@ $(COMPAT_READY): compat/requirements.txt
 	rm -rf $(COMPAT)
 	$(PYTHON) -m venv $(COMPAT) || { rm -rf $(COMPAT); $(PYTHON) -m virtualenv --quiet $(COMPAT); }
 	$(COMPAT)/bin/python -m pip install --quiet --requirement compat/requirements.txt
+	touch $@
+
+$(BENCH_READY): pyproject.toml bench/install.py
+	rm -rf $(BENCH)
+	$(PYTHON) -m venv $(BENCH) || { rm -rf $(BENCH); $(PYTHON) -m virtualenv --quiet $(BENCH); }
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[bench,test]'
+	$(BENCH)/bin/python -m bench.install
 	touch $@

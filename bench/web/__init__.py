@@ -1,0 +1,1 @@
+"""Web applications, how they are started, and `wrk`, which keeps them busy."""

@@ -16,4 +16,5 @@ databases.py    the servers that some workloads need
 figures.py      what was measured, and how it is compared
 targets.py      what is to be reached
 page.py charts.py  docs/benchmarks.md and the pictures in it
+instructions.py how many instructions an operation takes: no time, for tests/test_cost.py
 """

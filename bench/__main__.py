@@ -15,7 +15,7 @@ from bench.workloads import GROUPS
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer workloads, smaller, less often")
-    parser.add_argument("--rounds", type=int, help="default: 5, or 2 with --quick")
+    parser.add_argument("--rounds", type=int, help="default: 4, or 2 with --quick")
     parser.add_argument("--values", type=int, help="in each round; default: 3, or 2 with --quick")
     parser.add_argument("--only", nargs="+", metavar="KEY", help="workloads or tables; no page")
     parser.add_argument("--page", action="store_true", help="the page from the figures there are")
@@ -25,7 +25,7 @@ def main() -> None:
         return
     began = time.monotonic()
     scale = "quick" if args.quick else "full"
-    todo = rows(GROUPS, scale, args.rounds or (2 if args.quick else 5))
+    todo = rows(GROUPS, scale, args.rounds or (2 if args.quick else 4))
     if args.only:
         chosen = {
             work.key for group in GROUPS if group.key in args.only for work in group.workloads

@@ -74,7 +74,7 @@ class Figures:
 def readable(value: float, unit: str) -> str:
     """Three digits, and the unit that suits them."""
     if unit == "byte":
-        return f"{value:,.0f} B"
+        return f"{value:,.0f} B" if value < 1e6 else f"{value / 2**20:.1f} MiB"
     for factor, name in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms"), (1, "s")):
         if value * factor < 999.5 or name == "s":
             break

@@ -45,7 +45,7 @@ class Row:
             if peer in self.missing:
                 continue
             try:
-                run = _measure(self.work, peer, scale, self.work.values or values)
+                run = _patiently(self.work, peer, scale, self.work.values or values)
             except _Failed as reason:
                 print(f"{self.work.key} on {peer}: {reason}", flush=True)
                 self.missing[peer] = str(reason)
@@ -96,6 +96,19 @@ class _Failed(Exception):
     """Why a peer has no figure."""
 
 
+class _Final(_Failed):
+    """It would fail again."""
+
+
+def _patiently(work: Workload, peer: str, scale: str, values: int) -> pyperf.Run:
+    try:
+        return _measure(work, peer, scale, values)
+    except _Final:
+        raise
+    except _Failed:  # a busy machine may be the reason
+        return _measure(work, peer, scale, values)
+
+
 def _measure(work: Workload, peer: str, scale: str, values: int) -> pyperf.Run:
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/run.json"
@@ -111,14 +124,14 @@ def _measure(work: Workload, peer: str, scale: str, values: int) -> pyperf.Run:
         try:
             _, errors = process.communicate(timeout=PATIENCE[scale])
         except subprocess.TimeoutExpired:
-            raise _Failed(f"not done after {PATIENCE[scale]:.0f} s") from None
+            raise _Final(f"not done after {PATIENCE[scale]:.0f} s") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # the servers it has started, too
                 process.communicate()
         last = (errors.strip().splitlines() or [f"status {process.returncode}"])[-1]
         if process.returncode == UNABLE:
-            raise _Failed(last)
+            raise _Final(last)
         if process.returncode:
             raise _Failed(f"it fails: {last}")
         [run] = pyperf.Benchmark.load(file).get_runs()

@@ -93,6 +93,7 @@ def test_a_ratio_is_taken_pair_by_pair() -> None:
         (0.0123, "second", "12.3 ms"),
         (61.5, "second", "61.5 s"),
         (1175.4, "byte", "1,175 B"),
+        (40_860_000, "byte", "39.0 MiB"),
     ],
 )
 def test_figures_are_readable(value: float, unit: str, text: str) -> None:

@@ -6,7 +6,6 @@ import os
 import sys
 
 from bench.meter import Meter
-from bench.web import wrk
 
 from .peer import Peer, Unable
 
@@ -43,9 +42,11 @@ class Libraries(Peer):
         return self._under_load(meter, "aiohttp", seconds)
 
     def _under_load(self, meter: Meter, application: str, seconds: int) -> bool:
+        from bench.web import wrk
+
         program = f"bench.web.{application}_on_loop"
-        with wrk.server([sys.executable, "-m", program, self.name, "{port}"]) as url:
-            meter.read(1 / wrk.load(url, seconds))
+        with wrk.server([sys.executable, "-m", program, self.name, "{port}"]) as server:
+            meter.read(1 / server.load(seconds).per_second)
         return True
 
 

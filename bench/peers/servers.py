@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.meter import Meter
 from bench.web import wrk
@@ -33,16 +33,27 @@ class Server(Peer):
     def busy(self, meter: Meter, seconds: int) -> bool:
         return self._load(meter, "busy", seconds)
 
-    def run(self, function: Callable[..., Any], *args: Any, workers: int = 1) -> Any:
-        raise Unable("it is a program")
+    def tail(self, meter: Meter, seconds: int) -> bool:
+        with self._started("fastapi_hello") as server:
+            meter.read(server.load(seconds).tail)
+        return True
+
+    def memory(self, meter: Meter, seconds: int) -> bool:
+        with self._started("fastapi_hello") as server:
+            server.load(seconds)
+            meter.read(server.memory())
+        return True
 
     def _load(self, meter: Meter, application: str, seconds: int) -> bool:
+        with self._started(application) as server:
+            meter.read(1 / server.load(seconds).per_second)
+        return True
+
+    def _started(self, application: str) -> AbstractContextManager[wrk.Server]:
         if find_spec(self.module) is None:
             raise Unable("not installed")
         arguments = self.arguments.replace("{app}", f"bench.web.{application}:app").split()
-        with wrk.server([sys.executable, "-m", self.module, *arguments]) as url:
-            meter.read(1 / wrk.load(url, seconds))
-        return True
+        return wrk.server([sys.executable, "-m", self.module, *arguments])
 
 
 class YamanoteServe(Server):

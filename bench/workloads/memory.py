@@ -37,5 +37,5 @@ GROUP = Group(
             values=1,
         ),
     ),
-    rounds=2,
+    rounds=1,
 )

@@ -9,19 +9,26 @@ from typing import ClassVar
 
 
 class Meter:
-    """`with meter:` measures what is inside; `read` is for what was measured elsewhere."""
+    """`with meter:` measures what is inside, from `start` to `stop`; `read` is for what was
+    measured elsewhere."""
 
     unit: ClassVar[str]
     value: float
 
-    def __enter__(self) -> None:
+    def start(self) -> None:
         raise NotImplementedError
 
-    def __exit__(self, *exc_info: object) -> None:
+    def stop(self) -> None:
         raise NotImplementedError
 
     def read(self, value: float) -> None:
         self.value = value
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
 
 
 class Stopwatch(Meter):
@@ -29,10 +36,10 @@ class Stopwatch(Meter):
 
     unit = "second"
 
-    def __enter__(self) -> None:
+    def start(self) -> None:
         self._began = time.perf_counter()
 
-    def __exit__(self, *exc_info: object) -> None:
+    def stop(self) -> None:
         self.value = time.perf_counter() - self._began
 
 
@@ -41,11 +48,11 @@ class Scale(Meter):
 
     unit = "byte"
 
-    def __enter__(self) -> None:
+    def start(self) -> None:
         gc.collect()
         self._before = _resident()
 
-    def __exit__(self, *exc_info: object) -> None:
+    def stop(self) -> None:
         self.value = _resident() - self._before
 
 

@@ -129,13 +129,17 @@ def _measure(work: Workload, peer: str, scale: str, values: int) -> pyperf.Run:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # the servers it has started, too
                 process.communicate()
-        last = (errors.strip().splitlines() or [f"status {process.returncode}"])[-1]
+        last = (errors.strip().splitlines() or [_status(process.returncode)])[-1]
         if process.returncode == UNABLE:
             raise _Final(last)
         if process.returncode:
             raise _Failed(f"it fails: {last}")
         [run] = pyperf.Benchmark.load(file).get_runs()
     return _essence(run)
+
+
+def _status(code: int) -> str:
+    return f"status {code}" if code > 0 else signal.strsignal(-code) or f"signal {-code}"
 
 
 KEPT = ("name", "unit", "workload", "peer", "peer_version", "loops")

@@ -168,9 +168,9 @@ class Anyio(Peer):
             for _ in range(width):
                 group.start_soon(wait)
             await anyio.wait_all_tasks_blocked()
-            meter.__enter__()
+            meter.start()
             group.cancel_scope.cancel()
-        meter.__exit__()
+        meter.stop()
         return cancelled
 
     async def parked(self, meter: Meter, width: int) -> int:

@@ -153,9 +153,9 @@ class Tonio(Peer):
                 scope.spawn(wait())
             while len(started) < width:
                 await tonio.yield_now()
-            meter.__enter__()
+            meter.start()
             scope.cancel()
-        meter.__exit__()
+        meter.stop()
         return len(started)
 
     async def parked(self, meter: Meter, width: int) -> int:

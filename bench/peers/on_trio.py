@@ -166,9 +166,9 @@ class Trio(Peer):
             for _ in range(width):
                 nursery.start_soon(wait)
             await trio.testing.wait_all_tasks_blocked()
-            meter.__enter__()
+            meter.start()
             nursery.cancel_scope.cancel()
-        meter.__exit__()
+        meter.stop()
         return cancelled
 
     async def parked(self, meter: Meter, width: int) -> int:

@@ -2,6 +2,7 @@
 
     python -m bench.instructions              bytecode instructions, as JSON
     python -m bench.instructions --record     the same, into tests/cost.json for this Python
+    python -m bench.instructions --where yield  the same of one operation, function by function
     python -m bench.instructions --callgrind  machine instructions, by valgrind
 
 Each operation is counted for two numbers of times, and the difference divided: what starting
@@ -18,9 +19,10 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from bench.machine import tag
@@ -43,13 +45,21 @@ OPERATIONS: dict[str, Program] = {
 
 def bytecode() -> dict[str, float]:
     """Bytecode instructions for each operation, all its parts in the runtime included."""
-    return {
-        name: (count(program, 2 * TIMES) - count(program, TIMES)) / TIMES
-        for name, program in OPERATIONS.items()
+    return {name: round(sum(where(name).values()), 3) for name in OPERATIONS}
+
+
+def where(name: str) -> dict[str, float]:
+    """Bytecode instructions for one operation, by function, the most first."""
+    program = OPERATIONS[name]
+    once, twice = count(program, TIMES), count(program, 2 * TIMES)
+    found = {
+        f"{Path(code.co_filename).stem}.{code.co_qualname}": (twice[code] - once[code]) / TIMES
+        for code in twice
     }
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def count(program: Program, times: int) -> int:
+def count(program: Program, times: int) -> Counter[CodeType]:
     """Bytecode instructions of a run on one worker: on this thread."""
     run(program, times)  # what is done only once, is done
     gc.collect()
@@ -66,12 +76,11 @@ def run(program: Program, times: int) -> None:
         raise AssertionError(f"{program} has not done its work")
 
 
-def _by_monitoring(program: Program, times: int) -> int:
-    total = 0
+def _by_monitoring(program: Program, times: int) -> Counter[CodeType]:
+    found: Counter[CodeType] = Counter()
 
-    def one_more(code: object, offset: int) -> None:
-        nonlocal total
-        total += 1
+    def one_more(code: CodeType, offset: int) -> None:
+        found[code] += 1
 
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
     tool, instruction = monitoring.PROFILER_ID, monitoring.events.INSTRUCTION
@@ -84,18 +93,17 @@ def _by_monitoring(program: Program, times: int) -> int:
         monitoring.set_events(tool, 0)
         monitoring.register_callback(tool, instruction, None)
         monitoring.free_tool_id(tool)
-    return total
+    return found
 
 
-def _by_tracing(program: Program, times: int) -> int:
-    total = 0
+def _by_tracing(program: Program, times: int) -> Counter[CodeType]:
+    found: Counter[CodeType] = Counter()
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
-        nonlocal total
         if event == "call":
             frame.f_trace_lines, frame.f_trace_opcodes = False, True
         elif event == "opcode":
-            total += 1
+            found[frame.f_code] += 1
         return trace
 
     before = sys.gettrace()
@@ -104,7 +112,7 @@ def _by_tracing(program: Program, times: int) -> int:
         run(program, times)
     finally:
         sys.settrace(before)
-    return total
+    return found
 
 
 def callgrind() -> dict[str, float]:
@@ -135,11 +143,16 @@ def record(counted: dict[str, float]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.instructions")
     parser.add_argument("--record", action="store_true", help="into tests/cost.json")
+    parser.add_argument("--where", choices=OPERATIONS, help="function by function")
     parser.add_argument("--callgrind", action="store_true", help="machine instructions")
     parser.add_argument("--run", nargs=2, metavar=("OPERATION", "TIMES"), help="and count nothing")
     args = parser.parse_args()
     if args.run:
         run(OPERATIONS[args.run[0]], int(args.run[1]))
+        return
+    if args.where:
+        for function, number in where(args.where).items():
+            print(f"{number:8.1f}  {function}")
         return
     counted = callgrind() if args.callgrind else bytecode()
     print(json.dumps({tag(): counted}, indent=2))

@@ -14,11 +14,10 @@ RECORD = Path(__file__).with_name("cost.json")
 SLACK = 1.02  # a patch release of CPython may compile a little differently
 ADVICE = """
 More bytecode instructions than recorded for {tag}: {more}.
-If the change is worth that, record it, on each Python there is:
+`python -m bench.instructions --where yield` says in which functions they are. If the change is
+worth them, record it, on each Python there is:
 
     python -m bench.instructions --record
-
-`python -m bench.instructions --callgrind` counts machine instructions, so what is done in C, too.
 """
 
 

@@ -26,8 +26,8 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, final
 
-from ..runtime.here import running_trio
 from ..runtime.readiness import closed_error
+from ..runtime.trio import running_trio
 from ..sync.budget import out_of_budget
 from ..sync.errors import TryLockError
 from ..sync.mutex import Mutex

@@ -20,13 +20,13 @@ from operator import attrgetter
 from types import GeneratorType
 from typing import Any
 
-from .carrier import ENDED, Step, keep, new_carrier
+from .carrier import own_step
 from .compat import current_task, swap_current_task
 from .core import close_coroutine
-from .here import running_trio
 from .join import logger
 from .park import NO_TOKEN, Park, Token, Waiter, wake
 from .task import BUDGET, NO_WORKER, Task, as_coroutine, new_task
+from .trio import running_trio
 
 
 class Branch(Task[Any]):
@@ -118,7 +118,6 @@ class Branches(Park):
         "_biased",
         "_budget",
         "_by_force",
-        "_carriers",
         "_exit",
         "_missing",
         "_or_failed",
@@ -145,8 +144,6 @@ class Branches(Park):
         self._or_failed = or_failed
         self._biased = biased
         self._by_force = False
-        #: Those that wait for a branch, see carrier.py.
-        self._carriers: list[Step] = []
         #: The KeyboardInterrupt or SystemExit that a branch has raised.
         self._exit: BaseException | None = None
         #: The branches that have not ended.
@@ -354,21 +351,18 @@ class Branches(Park):
             try:
                 if branch._must_cancel:
                     yielded = branch._poll_cancelled()
-                elif step is None:
-                    step = self._carriers.pop() if self._carriers else new_carrier()
-                    yielded = step(branch)
-                    if yielded is not ENDED:
-                        branch._step = step
                 else:
+                    if step is None:
+                        step = branch._step = own_step(branch)
                     yielded = step(None)
+            except StopIteration as stop:
+                branch._result = stop.value
+                branch._returned()
             except BaseException as error:
                 branch._raised(error)
             else:
-                if yielded is not ENDED:
-                    self._suspended(branch, yielded)
-                    return
-                keep(self._carriers, branch._step or step)
-                branch._returned()
+                self._suspended(branch, yielded)
+                return
         finally:
             swap_current_task(loop, self.caller)
             self._purse._budget = branch._budget

@@ -31,7 +31,7 @@ from .compat import (
     swap_current_task,
     unregister_task,
 )
-from .here import here, running_trio
+from .here import here
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
 from .join import logger
@@ -40,6 +40,7 @@ from .metrics import RuntimeMetrics, WorkerMetrics
 from .park import Callback
 from .seat import Seat
 from .task import MainTask, Task, as_coroutine, new_task
+from .trio import running_trio
 from .worker import Worker, WorkerClosed, close_all
 
 if TYPE_CHECKING:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-
-from .compat import current_task
 
 if TYPE_CHECKING:
     from .core import Core
@@ -57,20 +54,3 @@ def current_core() -> Core:
             "Runtime.block_on(...), inside `with runtime.enter():`, or use a Handle"
         )
     return core
-
-
-def running_trio() -> Any:
-    """The module trio where one of trio's own tasks calls this, else None.
-
-    Never imported here: without it there is no such task.
-    """
-    trio = sys.modules.get("trio")
-    # Of two loops on one thread (trio's guest mode, or asyncio inside of trio), the one
-    # whose task runs counts.
-    if trio is None or current_task() is not None:
-        return None
-    try:
-        trio.lowlevel.current_task()
-    except (RuntimeError, AttributeError):  # the latter while it is being imported
-        return None
-    return trio

@@ -25,7 +25,7 @@ from contextvars import Context, copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from .carrier import ENDED, Carried, Step, keep, new_carrier, throw, users_part
+from .carrier import ENDED, SPARE, Carried, Step, new_carrier, own_step, throw, users_part
 from .compat import (
     current_task,
     drop_current_task,
@@ -39,6 +39,7 @@ from .task import BUDGET, NO_WORKER, is_busy_context
 
 if TYPE_CHECKING:
     from .loop import WorkerLoop
+    from .worker import Worker
 
 _Future = asyncio.Future
 _set_result = _Future.set_result
@@ -156,12 +157,14 @@ class LoopTask(asyncio.Task[Any], Waiter):
             else:
                 self._future = None
                 if step is None:
-                    carriers = loop.worker.carriers
-                    step = carriers.pop() if carriers else new_carrier()
-                    yielded = self._context.run(step, self)
-                    self._step = step
+                    yielded = self._start(loop.worker)
                 else:
                     yielded = self._context.run(step, None)
+        except StopIteration as stop:
+            if step is None:
+                loop.worker.carry = True
+            self._result = stop.value
+            self._returned()
         except asyncio.CancelledError as error:
             self._end_cancelled(error)
         except (KeyboardInterrupt, SystemExit) as error:
@@ -180,8 +183,9 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 self._requeue(self)
                 return
             if yielded is ENDED:
-                if self._step is not None:
-                    keep(loop.worker.carriers, self._step)
+                carriers = loop.worker.carriers
+                if len(carriers) < SPARE and self._step is not None:
+                    carriers.append(self._step)
                 self._returned()
                 return
             try:
@@ -199,6 +203,21 @@ class LoopTask(asyncio.Task[Any], Waiter):
             except KeyError:
                 pass
             del self, thrown  # an error's traceback refers to this frame
+
+    def _start(self, worker: Worker) -> Any:
+        """Poll for the first time."""
+        try:
+            if worker.carry:
+                step = worker.carriers.pop() if worker.carriers else new_carrier()
+                yielded = self._context.run(step, self)
+                worker.carry = yielded is ENDED
+            else:
+                step = own_step(self)
+                yielded = self._context.run(step, None)
+            self._step = step
+            return yielded
+        finally:
+            del self  # an error's traceback refers to this frame
 
     def _throw(self, error: BaseException) -> Any:
         step = self._step

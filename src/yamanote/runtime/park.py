@@ -28,7 +28,8 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from .compat import current_task
-from .here import here, running_trio
+from .here import here
+from .trio import running_trio
 
 Token = list[Any]
 

@@ -14,8 +14,8 @@ running  Owned by the one local variable of the poll loop that popped it. The co
            a future    asyncio's: the task is pinned to this worker's loop for good,
                        and parked until the future calls back; one of a loop on another
                        thread, if that is none of ours, pins nothing
-           ENDED       it has returned: done
-           an exception: done
+           ENDED       it has returned: done, as by StopIteration
+           any other exception: done
 parked   Held by one token (see park.py) which something will wake it by. Popping the
          token makes the popper the owner, who queues the task at its `_home`.
 done     The outcome is set, every waiter woken, the coroutine released.
@@ -49,9 +49,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .carrier import ENDED, Carried, Step, Throw, close, started_already, throw, users_part
 from .compat import run_until_complete_callback
-from .here import here, running_trio
+from .here import here
 from .join import JoinError, JoinHandle
 from .park import NO_TOKEN, Park, Token, Waiter, awaited, wake
+from .trio import running_trio
 
 if TYPE_CHECKING:
     from .seat import Seat
@@ -128,7 +129,7 @@ class Task(JoinHandle[T], Waiter):
     # The poll loop's side: each is called by the task's owner only.
 
     def _returned(self, worker: Any = NO_WORKER) -> None:
-        """running → done, with the result that its carrier has left; `worker` polls it."""
+        """running → done, with a result, which has been stored; `worker` polls it."""
         # _release(), _settle() and wake_behind() written out: three calls less are 10 % of a
         # spawn and join.
         try:
@@ -156,17 +157,17 @@ class Task(JoinHandle[T], Waiter):
 
     def _raised(self, error: BaseException) -> bool:
         """running → done, by an exception; False if the task was cut off before."""
-        traceback: TracebackType | None = error.__traceback__
-        if traceback is not None:
-            # The other frames' variables would keep this task alive. Not by assignment, which
-            # an exception may refuse: one that is a frozen dataclass.
-            error.with_traceback(users_part(traceback))
         if not self._release():
             return False
         cancelled = isinstance(error, asyncio.CancelledError) or (
             # It awaited a task that was cancelled a moment before itself.
             self._aborted and isinstance(error, JoinError) and error.is_cancelled()
         )
+        traceback: TracebackType | None = error.__traceback__
+        if traceback is not None and not cancelled:
+            # The other frames' variables would keep this task alive. Not by assignment, which
+            # an exception may refuse: one that is a frozen dataclass.
+            error.with_traceback(users_part(traceback))
         self._fail(None if cancelled else error)
         return True
 
@@ -288,6 +289,9 @@ class Task(JoinHandle[T], Waiter):
                 coro.close()
                 raise asyncio.CancelledError
             yielded = context.run(throw, step, asyncio.CancelledError())
+        except StopIteration as stop:
+            self._result = stop.value
+            self._returned()
         except BaseException as error:
             self._raised(error)
         else:

@@ -25,7 +25,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .baton import Baton
-from .carrier import ENDED, SPARE, Step, has_started, new_carrier
+from .carrier import ENDED, SPARE, Step, has_started, new_carrier, own_step
 from .compat import clear_current_task, swap_current_task
 from .here import here
 from .hooks import call_hook
@@ -101,8 +101,9 @@ class Worker:
         self.polling = 0
         #: Tasks that have yielded while callbacks of asyncio waited.
         self._yielded: deque[Task[Any]] = deque()
-        #: Those that wait for a task, see carrier.py.
+        #: Those that wait for a task, and whether the next one gets one: see carrier.py.
         self.carriers: list[Step] = []
+        self.carry = True
         lifo = config.flavor == "multi_thread"
         self.push_next = self._push_lifo if lifo else self.queue.append
         #: For wakers in a hurry: as long as it is empty, a roaming task that is woken here
@@ -216,7 +217,7 @@ class Worker:
         callbacks = loop.ready
         lifo = self.lifo
         queue = self.queue
-        carriers = self.carriers
+        carriers, carry = self.carriers, self.carry
         source: deque[Task[Any]] = stay
         other: deque[Task[Any]] | tuple[()] = () if stay is queue else queue
         self.polling += 1
@@ -225,6 +226,7 @@ class Worker:
         task: Any = None
         current: Task[Any] | None = None
         yielded: Any = None
+        first_step: Step | None
         while first < limit:
             for polls in range(first + 1, min(first + _SLICE, limit) + 1):
                 try:
@@ -255,10 +257,21 @@ class Worker:
                     if task._must_cancel:
                         yielded = task._poll_cancelled()
                     elif step is None:
-                        step = task._step = carriers.pop() if carriers else new_carrier()
-                        yielded = task._context.run(step, task)
+                        if carry:
+                            first_step = task._step = carriers.pop() if carriers else new_carrier()
+                            yielded = task._context.run(first_step, task)
+                            carry = yielded is ENDED
+                        else:
+                            first_step = task._step = own_step(task)
+                            yielded = task._context.run(first_step, None)
                     else:
                         yielded = task._context.run(step, None)
+                except StopIteration as stop:
+                    if step is None:
+                        carry = True
+                    task._result = stop.value
+                    task._returned(self)
+                    continue
                 except WorkerClosed:
                     raise
                 except BaseException as error:
@@ -300,8 +313,9 @@ class Worker:
             clear_current_task(loop)
         self.polling -= 1
         del carriers[SPARE:]
+        self.carry = carry
         # A task's failure refers to this frame by its own frame's f_back.
-        task = current = yielded = None
+        task = step = first_step = current = yielded = None
         return polls - stolen
 
     def _poll_later(self, task: Task[Any]) -> None:

@@ -14,8 +14,8 @@ from types import coroutine
 from typing import Any, TypeVar
 
 from ..runtime.compat import current_task
-from ..runtime.here import running_trio
 from ..runtime.task import UNCONSTRAINED, Spawnable, Task, as_coroutine
+from ..runtime.trio import running_trio
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar, final, overload
 from weakref import WeakKeyDictionary
 
 from ..runtime.compat import current_task
-from ..runtime.here import running_trio
 from ..runtime.task import Spawnable, Task, as_coroutine
+from ..runtime.trio import running_trio
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -10,10 +10,11 @@ from typing import Any, final
 
 from ..runtime.clock import SYSTEM_CLOCK
 from ..runtime.compat import current_task, running_task
-from ..runtime.here import here, running_trio
+from ..runtime.here import here
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
 from ..runtime.task import Task
 from ..runtime.timer import RESOLUTION, Timers
+from ..runtime.trio import running_trio
 from .instant import now
 
 

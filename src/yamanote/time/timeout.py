@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, TypeVar, final, overload
 
 from ..runtime.compat import current_task
-from ..runtime.here import here, running_trio
+from ..runtime.here import here
 from ..runtime.park import NO_TOKEN, Token, Waiter
 from ..runtime.task import Task, as_coroutine
+from ..runtime.trio import running_trio
 from .instant import now
 
 T = TypeVar("T")

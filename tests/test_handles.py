@@ -222,6 +222,29 @@ def test_an_unjoined_failure_is_logged_once(
     assert_logged(errors, "dropped at once", "dropped later")
 
 
+def test_an_unjoined_failure_of_an_aborted_task(
+    rt: Runtime, errors: list[logging.LogRecord], no_collector: None
+) -> None:
+    async def fail_in_the_end(started: Gate) -> None:
+        started.open()
+        try:
+            await forever()
+        finally:
+            raise Boom
+
+    async def main() -> None:
+        started = Gate()
+        handle = spawn(fail_in_the_end(started), name="aborted")
+        await started.wait()
+        handle.abort()
+        del handle
+        await gone(errors)
+
+    rt.block_on(main())
+    rt.shutdown_timeout(SHUTDOWN)
+    assert_logged(errors, "aborted")
+
+
 def test_an_unjoined_failure_of_a_blocking_call(
     rt: Runtime, errors: list[logging.LogRecord], no_collector: None
 ) -> None:

@@ -37,7 +37,11 @@ def _carry() -> Generator[Any, Any, None]:
         coro = task._coro
         if coro.cr_suspended:  # spawned twice, and the other task was first
             raise RuntimeError(started_already(coro))
-        task._result = yield from coro
+        try:
+            task._result = yield from coro
+        except BaseException:
+            coro = task = None  # the coroutine's frame, in the traceback, refers to this one
+            raise
         coro = task = None  # or they would be kept from here until the next task comes
         task = yield ENDED
 

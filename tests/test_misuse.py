@@ -6,8 +6,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -456,6 +461,37 @@ def test_blocking_a_worker_is_refused_even_if_it_need_not_wait(rt: Runtime, meth
         await spawn_blocking(methods[method])
 
     rt.block_on(main())
+
+
+JOIN_ALONE = """\
+import yamanote
+
+async def answer():
+    return 42
+
+with yamanote.Runtime(flavor="current_thread") as rt:
+    handle = rt.spawn(answer())
+    try:
+        handle.join()
+    except RuntimeError as error:
+        print(error)
+    print(rt.block_on(handle), handle.join())
+"""
+
+
+def test_join_where_nobody_can_run_the_task() -> None:
+    """In a process of its own, which has one thread."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", JOIN_ALONE],
+        env={**os.environ, "PYTHONPATH": str(Path(yamanote.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    error, results = done.stdout.splitlines()
+    assert re.search(r"would never end: .* Use block_on\(handle\)", error)
+    assert results == "42 42"
 
 
 async def async_function(argument: int = 0) -> int:

@@ -256,6 +256,11 @@ class Core:
         if self.config.on_thread_stop is not None:
             call_hook(self.config.on_thread_stop)
 
+    @property
+    def runs_in_block_on_only(self) -> bool:
+        """Whether nothing runs here unless a thread calls `block_on`."""
+        return self.config.flavor == "current_thread"
+
     def _start(self, besides: Worker | None = None) -> None:
         """Have the workers driven, but for one that the caller drives; once.
 

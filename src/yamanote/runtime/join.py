@@ -179,7 +179,7 @@ class JoinHandle(Park, Generic[T]):
         """Block this thread until the task has ended, and return its result.
 
         For threads outside of the runtime: plain threads and those of the blocking
-        pool.
+        pool. Tasks of a current_thread runtime run while some thread is in its `block_on`.
 
         Args:
             timeout: the longest time to wait in seconds; None waits for ever.
@@ -187,7 +187,8 @@ class JoinHandle(Park, Generic[T]):
         Raises:
             JoinError: the task panicked or was cancelled.
             TimeoutError: `timeout` seconds have passed. The task runs on.
-            RuntimeError: called on a worker's thread, which would block its tasks.
+            RuntimeError: called on a worker's thread, which would block its tasks; or on
+                the only thread, while nobody runs its current_thread runtime.
         """
         if not self._done and not wait_in_thread(self, timeout, "join", "await the handle"):
             raise TimeoutError(f"{self.name} has not ended within {timeout} s")

@@ -334,6 +334,20 @@ class Task(JoinHandle[T], Waiter):
 
     abort.__doc__ = JoinHandle.abort.__doc__
 
+    def join(self, timeout: float | None = None) -> T:
+        alone = here.worker is None and threading.active_count() == 1
+        if alone and timeout is None and not self._done:
+            core = getattr(self._home, "core", self._home)
+            if getattr(core, "runs_in_block_on_only", False):
+                raise RuntimeError(
+                    "this task would never end: a current_thread runtime runs inside block_on() "
+                    "only, and there is no other thread to call it. Use block_on(handle), or a "
+                    "multi_thread runtime"
+                )
+        return super().join(timeout)
+
+    join.__doc__ = JoinHandle.join.__doc__
+
     # What asyncio's libraries expect of asyncio.current_task().
 
     _fut_waiter = property(awaited)

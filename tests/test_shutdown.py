@@ -516,6 +516,8 @@ class Script:
     def end(self) -> tuple[int, list[str], str]:
         """The exit status, the lines it said, and the last line of its errors."""
         out, err = self._process.communicate(timeout=LIMIT)
+        if "_on_interrupt" not in err:  # as when it comes up in code of the user's
+            assert err.split("\n").count("KeyboardInterrupt") <= 1  # not one during another
         return self._process.returncode, out.split("\n")[:-1], err.strip().split("\n")[-1]
 
     def kill(self) -> None:

@@ -173,7 +173,7 @@ def run(coro: Spawnable[T], **config: Unpack[RuntimeConfig]) -> T:
             except KeyboardInterrupt:
                 core.cut_short()
                 raise
-            if core.interrupted:
+            if core.interrupted and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
                 raise KeyboardInterrupt
 
 

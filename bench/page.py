@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
+from statistics import median
 
 from bench.figures import Figures
-from bench.targets import TARGETS
+from bench.targets import OURS, TARGETS
 from bench.workloads import GROUPS, Group
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -84,9 +86,25 @@ def _verdict(measured: str, met: bool) -> str:
     return f"{measured}, met" if met else f"**{measured}, missed**"
 
 
+def glance(figures: Figures) -> str:
+    """For each peer, in how many workloads it is behind and ahead of Yamanote."""
+    found: dict[str, dict[str, float]] = {}
+    for group in GROUPS:
+        for work, peer in product(group.workloads, group.peers):
+            ratio = figures.ratio(work.key, peer, OURS)
+            if ratio is not None and peer != OURS:
+                found.setdefault(peer, {})[work.key] = ratio
+    lines = _head(["", "workloads", "Yamanote is faster", "slower", "the median of the ratios"])
+    for peer, ratios in found.items():
+        slower = sum(ratio < 1 for ratio in ratios.values())
+        counts = [str(len(ratios)), str(len(ratios) - slower), str(slower)]
+        lines.append(_line([peer, *counts, _ratio(median(ratios.values()))]))
+    return "\n".join(lines)
+
+
 def section(figures: Figures) -> str:
     """All tables of one interpreter."""
-    parts = [f"## {figures.title}"]
+    parts = [f"## {figures.title}", glance(figures)]
     for group in GROUPS:
         works = [work for work in group.workloads if (work.key, group.base) in figures.cells]
         if works:

@@ -139,6 +139,16 @@ def test_a_table_shows_wins_losses_and_who_is_missing() -> None:
     ]
 
 
+def test_at_a_glance_ahead_and_behind_are_counted() -> None:
+    found = figures(yamanote=4e-7, asyncio=2e-6, uvloop=1e-7)
+    found.cells["spawn", "yamanote"] = Figure("second", ((1e-6,),))
+    found.cells["spawn", "asyncio"] = Figure("second", ((3e-6,),))
+    assert page.glance(found).splitlines()[2:] == [
+        "| asyncio | 2 | 2 | 0 | 4.00× |",
+        "| uvloop | 1 | 0 | 1 | 0.25× |",
+    ]
+
+
 def test_a_target_is_met_or_missed() -> None:
     lines = page.targets([figures(yamanote=4e-7, asyncio=4e-6, uvloop=4e-7)]).splitlines()
     assert len(lines) == len(TARGETS) + 2

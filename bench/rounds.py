@@ -129,17 +129,19 @@ def _measure(work: Workload, peer: str, scale: str, values: int) -> pyperf.Run:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # the servers it has started, too
                 process.communicate()
-        last = (errors.strip().splitlines() or [_status(process.returncode)])[-1]
-        if process.returncode == UNABLE:
-            raise _Final(last)
         if process.returncode:
-            raise _Failed(f"it fails: {last}")
+            reason = _last_words(errors, process.returncode)
+            unable = process.returncode == UNABLE
+            raise _Final(reason) if unable else _Failed(f"it fails: {reason}")
         [run] = pyperf.Benchmark.load(file).get_runs()
     return _essence(run)
 
 
-def _status(code: int) -> str:
-    return f"status {code}" if code > 0 else signal.strsignal(-code) or f"signal {-code}"
+def _last_words(errors: str, status: int) -> str:
+    # A signal makes faulthandler say where; what was said before, is why.
+    lines = errors.partition("Fatal Python error")[0].strip().splitlines()
+    ended = f"status {status}" if status > 0 else signal.strsignal(-status) or f"signal {-status}"
+    return lines[-1].strip() if lines else ended
 
 
 KEPT = ("name", "unit", "workload", "peer", "peer_version", "loops")

@@ -75,10 +75,13 @@ def targets(every: list[Figures]) -> str:
     by_tag = {figures.tag: figures for figures in every}
     heads = [figures.tag.removeprefix("cpython-") for figures in every]
     lines = _head(["workload", "target", *heads])
+    above = ""
     for target in TARGETS:
         found = [target.judge(figures, by_tag) for figures in every]
         cells = ["" if one is None else _verdict(*one) for one in found]
-        lines.append(_line([target.workload, target.wanted, *cells]))
+        name = "" if target.workload == above else target.workload
+        lines.append(_line([name, target.wanted, *cells]))
+        above = target.workload
     return "\n".join(lines)
 
 

@@ -23,23 +23,21 @@ def draw(figures: Figures, group: Group, file: Path) -> None:
     if not works:
         return
     peers = [p for p in group.peers if any((w.key, p) in figures.cells for w in works)]
+    ratios = [[figures.ratio(work.key, peer, group.base) for peer in peers] for work in works]
+    longest = min(WIDEST, max(ratio or 0 for column in ratios for ratio in column))
     columns = min(len(works), 5)
     lines = -(-len(works) // columns)
     picture = Picture(figsize=(2.2 * columns + 1, (0.19 * len(peers) + 0.5) * lines))
     panels = picture.subplots(lines, columns, sharey=True, squeeze=False)
-    for panel, work in zip(panels.flat, works, strict=False):
-        ratios = [figures.ratio(work.key, peer, group.base) for peer in peers]
-        lengths = [min(ratio or 0, WIDEST) for ratio in ratios]
-        colors = [
-            _color(peer, group.base, ratio) for peer, ratio in zip(peers, ratios, strict=True)
-        ]
-        panel.barh(range(len(peers)), lengths, color=colors, height=0.75)
-        for place, ratio in enumerate(ratios):
+    for panel, work, column in zip(panels.flat, works, ratios, strict=False):
+        for place, (peer, ratio) in enumerate(zip(peers, column, strict=True)):
+            length = min(ratio or 0, longest)
+            panel.barh(place, length, color=_color(peer, group.base, ratio), height=0.75)
             text = "–" if ratio is None else f"{ratio:.1f}×"
-            panel.text(min(ratio or 0, WIDEST) + 0.1, place, text, va="center", fontsize=7)
+            panel.text(length + longest / 80, place, text, va="center", fontsize=7)
         panel.set_title(work.title.replace("`", ""), fontsize=8, loc="left")
         panel.set_yticks(range(len(peers)), peers)
-        panel.set_xlim(0, WIDEST * 1.2)
+        panel.set_xlim(0, longest * 1.2)
         panel.set_xticks([])
         panel.axvline(1, color=OURS, linewidth=0.6)
         panel.spines[:].set_visible(False)

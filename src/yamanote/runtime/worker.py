@@ -111,6 +111,8 @@ class Worker:
         #: any other goes on. Never empty where others steal.
         self.slot: list[Any] = self.lifo if lifo and core.alone else [None]
         self._event_interval = config.event_interval
+        #: How many callbacks have been run since the last look for I/O.
+        self._unseen = 0
         self._global_interval = config.global_queue_interval
         self._until_global = config.global_queue_interval
         self.clock = core.clock
@@ -337,7 +339,12 @@ class Worker:
         elif timeout == 0 and not (
             self.pinned or self.queue or self.lifo or self.core.injection or self.seat.queues
         ):
-            # asyncio's own business: a third less per turn of a loop that has callbacks only.
+            # asyncio's own business. Callbacks are counted as polls are: not to ask the system at
+            # each turn takes a fifth off a create_task and await.
+            self._unseen += len(self.loop.ready) + 1
+            if self._unseen < self._event_interval:
+                return ()
+            self._unseen = 0
             return self.poll_io(0)
         if self.run_tasks() or timeout == 0:
             # Never wait after tasks have run: they may have queued callbacks.

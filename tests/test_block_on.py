@@ -340,3 +340,25 @@ def test_asyncio_awaits_a_handle(multi_rt: Runtime) -> None:
         return await multi_rt.spawn(answer())
 
     assert asyncio.run(main()) == 42
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_a_task_behind_one_that_computes_runs_elsewhere(workers: int) -> None:
+    """Also after many that their own worker has run before another one came."""
+
+    async def nothing() -> None:
+        pass
+
+    async def ring(bell: threading.Event) -> None:
+        bell.set()
+
+    async def main() -> None:
+        for count in range(100):
+            for _ in range(count):
+                await spawn(nothing())
+            bell = threading.Event()
+            handle = spawn(ring(bell))
+            assert bell.wait(LIMIT)  # blocks this worker
+            await handle
+
+    yamanote.run(main(), worker_threads=workers)

@@ -29,7 +29,7 @@ from .carrier import ENDED, SPARE, Step, has_started, new_carrier, own_step
 from .compat import clear_current_task, swap_current_task
 from .here import here
 from .hooks import call_hook
-from .idle import FREE_THREADED, TIDY_AFTER
+from .idle import FREE_THREADED, TIDY_AFTER, WATCH
 from .loop import WorkerLoop
 from .park import Park, Token
 from .seat import Seat
@@ -84,6 +84,8 @@ class Worker:
         self.baton = Baton(self.unpark)
         self.seat = Seat()
         self.searching = False
+        #: Whether it keeps watch, see idle.py.
+        self._watching = False
         self.callers = 0
 
         self.polls = 0
@@ -139,7 +141,7 @@ class Worker:
         self.spawned += 1
         self.queue.append(task)
         if self.sleepers:
-            self.share()
+            core.idle.share(self.queue)
         return task
 
     def push(self, task: Task[Any]) -> None:
@@ -159,7 +161,7 @@ class Worker:
             else:
                 self.queue.append(displaced)
                 if self.sleepers:
-                    self.share()
+                    self.core.idle.share(self.queue)
         lifo.append(task)
 
     def unpark(self) -> None:
@@ -337,12 +339,18 @@ class Worker:
             self.fire_timers()
         if self.searching:
             # Woken to search. The tasks found are run below.
-            self.core.idle.end_search(self, self._take_injected() or self._steal())
+            found = self._take_injected() or self._steal()
+            self.core.idle.end_search(self, found)
+            if not found and not self._watching:
+                self.core.idle.watch(self)
+                self._watching = self.core.idle.watcher is self
         elif timeout == 0 and not (
             self.pinned or self.queue or self.lifo or self.core.injection or self.seat.queues
         ):
             # asyncio's own business. Callbacks are counted as polls are: not to ask the system at
             # each turn takes a fifth off a create_task and await.
+            if self._watching:
+                self._end_watch()
             self._unseen += len(self.loop.ready) + 1
             if self._unseen < self._event_interval:
                 return ()
@@ -350,11 +358,18 @@ class Worker:
             return self.poll_io(0)
         if self.run_tasks() or timeout == 0:
             # Never wait after tasks have run: they may have queued callbacks.
+            if self._watching:
+                self._end_watch()
             return self._poll_io_on()
         if self._search():
+            self._end_watch()
             self.run_tasks()
             return self.poll_io(0)
         return self._sleep(timeout)
+
+    def _end_watch(self) -> None:
+        self._watching = False
+        self.core.idle.end_watch(self)
 
     def _poll_io_on(self) -> Any:
         """Look for I/O, without waiting; run the few tasks that it wakes, and look again: an echo
@@ -409,9 +424,8 @@ class Worker:
 
     def share(self) -> None:
         """There is more to do than this worker can at once. Only for its own driver."""
-        idle = self.core.idle
-        if self.sleepers and not idle.searching:
-            idle.notify()
+        if self.sleepers:
+            self.core.idle.share(self.queue)
 
     def _take_injected(self, most: int | None = None) -> bool:
         """Move a fair share of the injection queue, or `most` tasks, to the own queue."""
@@ -471,9 +485,16 @@ class Worker:
         core = self.core
         # In this order: who finds this worker among the sleepers must be able to wake it.
         self._sleeping.append(None)
-        last_searcher = core.idle.sleep(self)
+        must_look = self._watching
+        if self._watching:
+            self._watching = core.idle.watch_on(self)
+        must_look |= core.idle.sleep(self)
         # Announced; now look at everything once more, see idle.py.
-        if self._has_work() or (last_searcher and core.has_stealable(self)):
+        if self._has_work():
+            timeout = 0
+        elif self._watching:
+            timeout = WATCH if timeout is None else min(timeout, WATCH)
+        elif must_look and core.has_stealable(self):
             timeout = 0
         elif self.clock.paused:
             timeout = self._skip_to(deadline)
@@ -498,6 +519,8 @@ class Worker:
             except IndexError:
                 pass  # the byte that woke us is read by the loop
             core.idle.awake(self)
+        if self._watching and (events or self._has_work()):
+            self._end_watch()
         if len(self.queue) > 1:
             self.share()
         if parked and core.on_unpark is not None:

@@ -264,6 +264,18 @@ def test_a_coroutine_that_waits_is_spawned_again(wait: Callable[[], Any]) -> Non
         rt.block_on(main())
 
 
+def test_a_context_that_is_none(rt: Runtime) -> None:
+    context: Any = {}
+
+    async def main() -> None:
+        with pytest.raises(TypeError, match=r"contextvars\.Context is needed, not \{\}"):
+            spawn(answer(), context=context)
+
+    rt.block_on(main())
+    with pytest.raises(TypeError, match="copy_context"):
+        rt.spawn(answer(), context=context)
+
+
 @pytest.mark.parametrize("combine", [join, try_join, select])
 def test_one_coroutine_in_two_branches(rt: Runtime, combine: Callable[..., Any]) -> None:
     async def main() -> None:

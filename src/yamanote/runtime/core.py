@@ -112,8 +112,7 @@ class Core:
     ) -> Task[Any]:
         """Spawn a roaming task from any thread."""
         coro = as_coroutine(coro)
-        if context is None:
-            context = contextvars.copy_context()
+        context = contextvars.copy_context() if context is None else checked(context, coro)
         worker = here.worker
         if worker is not None and worker.core is self:
             return worker.spawn(coro, name, context)
@@ -713,6 +712,21 @@ def refuse_nested(coro: Any, what: str) -> None:
             f"{what} would block the event loop that runs on this thread: await the "
             "coroutine or spawn() it, or call this inside spawn_blocking() or block_in_place()"
         )
+
+
+def checked(context: Any, coro: Any) -> contextvars.Context:
+    """What `spawn` was given as its context, if it is one; else closes `coro`.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if isinstance(context, contextvars.Context):
+        return context
+    close_coroutine(coro)
+    raise TypeError(
+        f"a contextvars.Context is needed, not {context!r}: copy_context() makes one of the "
+        "caller's variables"
+    )
 
 
 def close_coroutine(coro: Any) -> None:

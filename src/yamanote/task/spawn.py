@@ -9,7 +9,7 @@ from sys import getrefcount
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
-from ..runtime.core import close_coroutine
+from ..runtime.core import checked, close_coroutine
 from ..runtime.here import current_core, here
 from ..runtime.join import JoinHandle
 from ..runtime.task import Spawnable, as_coroutine
@@ -45,7 +45,8 @@ def spawn(
         On a runtime that shuts down, the handle of a task that is cancelled already.
 
     Raises:
-        TypeError: `coro` cannot be awaited, an async function that was not called, say.
+        TypeError: `coro` cannot be awaited, an async function that was not called, say; or
+            `context` is no Context.
         RuntimeError: the coroutine has been awaited before, or there is no runtime here.
 
     In Python's dev mode a RuntimeWarning says if an argument of the coroutine belongs to this
@@ -64,7 +65,7 @@ def spawn(
         coro = as_coroutine(coro)
         if DEV_MODE:
             warn_of_loop_bound(coro)
-    return worker.spawn(coro, name, copy_context() if context is None else context)
+    return worker.spawn(coro, name, copy_context() if context is None else checked(context, coro))
 
 
 def _references(coro: object, *, name: None = None, context: None = None) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import signal
+import sys
 import threading
 import weakref
 from collections import Counter
@@ -733,6 +734,42 @@ def test_a_sender_that_is_collected_in_its_with_counts_once(channel: Channel) ->
         litter(tx.clone())
     gc.collect()
     assert tx.strong_count() == 1
+
+
+def test_a_destructor_closes_a_sender_in_the_midst_of_it(channel: Channel) -> None:
+    tx, rx = channel()
+    others = [tx.clone() for _ in range(300)]
+    closed = 0
+
+    def come_between(frame: Any, event: str, argument: object) -> Any:
+        # Before each line of the channel, as the collector or a signal might.
+        nonlocal closed
+        if frame.f_globals["__name__"].startswith(mpsc.__name__):
+            others.pop().close()
+            closed += 1
+        return come_between
+
+    def use() -> None:
+        sys.settrace(come_between)
+        try:
+            tx.clone().close()
+            weak = tx.downgrade()
+            again = weak.upgrade()
+            assert again is not None
+            again.close()
+            del weak
+            tx.close()
+        finally:
+            sys.settrace(None)
+
+    on_thread(use).result(LIMIT)
+    assert closed > 20
+    assert rx.sender_strong_count() == len(others)
+    assert rx.sender_weak_count() == 0
+    for each in others:
+        each.close()
+        each.close()
+    assert rx.is_closed()
 
 
 @pytest.mark.skipif(FREE_THREADED, reason="collects with every thread stopped, and rarely")

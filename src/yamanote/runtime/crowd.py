@@ -1,9 +1,9 @@
 """Those who wait for the same thing, and are all woken by it.
 
 There is no lock. Who makes happen what is waited for publishes it and then calls `wake` or
-`take`, which copies the dict; who waits joins and then looks whether it has happened: each
-locks the dict (see park.py), so one of the two sees the other. What is woken waits again if
-it was not what it waits for.
+`take`, which makes a list of the dict's values; who waits joins and then looks whether it has
+happened: each locks the dict (see park.py), so one of the two sees the other. What is woken
+waits again if it was not what it waits for.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Crowd:
     def take(self) -> list[Token]:
         """Forget all, and return them, those first who came first."""
         tokens = self._tokens
-        taken = tokens.copy()
-        if not taken:
-            return []
-        for key in taken:
-            tokens.pop(key, None)
-        return list(taken.values())
+        # Not copy(): that of a dict which others have left waits 40 µs for its own lock, on a
+        # free-threaded build.
+        taken = list(tokens.values())
+        for token in taken:
+            tokens.pop(id(token), None)
+        return taken
 
     def wake(self) -> None:
         """Wake all, those first who came first."""

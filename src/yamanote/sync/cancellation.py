@@ -6,7 +6,7 @@ its parent and its children as long as there are any.
 
 There is no lock, because a guard or a token may be collected, and cancel others thereby,
 in the midst of anything. Publishing and checking lock on both sides (see park.py): who
-cancels sets `_cancelled` and then copies `_waiting` and `_children`; who waits, and who
+cancels sets `_cancelled` and then lists `_waiting` and `_children`; who waits, and who
 makes a child, enters it there and then looks at `_cancelled`.
 """
 
@@ -74,7 +74,7 @@ class CancellationToken:
             token = tokens.pop()
             token._cancelled = True
             token._parent = None
-            for waiting in token._waiting.copy().values():
+            for waiting in list(token._waiting.values()):  # locks; not copy(), see crowd.py
                 wake(waiting)
             token._waiting.clear()
             for reference in token._children.copy():

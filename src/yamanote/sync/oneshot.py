@@ -39,7 +39,7 @@ class _Waiting(Park):
     def end(self) -> None:
         """Have nobody wait any more."""
         self.over = True
-        for token in self.tokens.copy().values():
+        for token in list(self.tokens.values()):  # locks; not copy(), see crowd.py
             wake(token)
 
     def _register(self, token: Token) -> bool:

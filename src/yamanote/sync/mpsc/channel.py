@@ -273,7 +273,7 @@ class Channel(Section, Park):
         self.closed = True
         self.limit = NONE
         # Locks; from here on, who comes to wait sees that it is closed.
-        closing = self.closing.copy()
+        closing = list(self.closing.values())
         line = self.line
         while line:
             place, _ = line.popitem(last=False)
@@ -284,7 +284,7 @@ class Channel(Section, Park):
             place.wake()
         if not self.places:
             self.wake_receivers()
-        for token in closing.values():
+        for token in closing:
             wake(token)
         self.closing.clear()
 

@@ -469,9 +469,11 @@ class Core:
     def _quiet(self) -> bool:
         return not any(self._registries())
 
-    def has_ended(self) -> bool:
-        """Whether the drivers have nothing to wait for any more."""
-        return self.stopped or (self._shutting_down and self._quiet())
+    def has_ended(self, worker: Worker) -> bool:
+        """Whether the driver of `worker` has nothing to wait for any more."""
+        # Who shuts down drives the first one. The others sleep until it is told that all is quiet
+        # (see _background_done), lest they take the time that it needs.
+        return self.stopped or (self._shutting_down and worker is self.workers[0] and self._quiet())
 
     def live_tasks(self) -> list[Task[Any]]:
         """The tasks that have not ended."""

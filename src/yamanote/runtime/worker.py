@@ -548,7 +548,7 @@ class Worker:
             or core.injection
             or self.baton.wanted
             or self.seat.has_work()
-            or (self.loop.driven and core.has_ended())
+            or (self.loop.driven and core.has_ended(self))
             or self.loop.ready
         )
 

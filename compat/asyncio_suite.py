@@ -15,6 +15,7 @@ import sys
 import unittest
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import yamanote
@@ -99,6 +100,7 @@ def use_our_tasks(test_tasks: Any) -> None:
     base = test_tasks.test_utils.TestLoop
     base.queue_task = property(lambda loop: loop._ready.append)
     base.push = lambda loop, task: loop._ready.append(task)
+    base.worker = SimpleNamespace(carriers=[], carry=True)
     call_soon = base.call_soon
 
     def call_soon_or_step(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:

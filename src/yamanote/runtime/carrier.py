@@ -131,11 +131,13 @@ class Carried(Coroutine[Any, Any, Any]):
     def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
         self.coro = coro
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        coro: Any = self.coro
-        return coro if isinstance(coro, GeneratorType) else coro.__await__()
+    def __await__(self) -> Carried:
+        return self
 
     __iter__ = __await__
+
+    def __next__(self) -> Any:
+        return self.coro.send(None)
 
     def send(self, value: Any) -> Any:
         return self.coro.send(value)

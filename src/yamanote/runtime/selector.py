@@ -50,6 +50,10 @@ class WorkerSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         return self.turn(timeout)
 
+    def waits_for_calls_only(self) -> bool:
+        """Whether nothing is watched but what wakes the loop."""
+        return not self._sources and len(super().get_map() or ()) < 2
+
     # What asyncio finds: what is its own.
 
     def get_map(self) -> Any:
@@ -252,6 +256,9 @@ if hasattr(select, "epoll"):
 
         def end_waits_by(self, fd: int) -> None:
             self._epoll.register(fd, select.EPOLLIN | select.EPOLLET)
+
+        def waits_for_calls_only(self) -> bool:
+            return len(self._keys) < 2 and not self._sources
 
         # The native ones are not among them.
         get_map = selectors.DefaultSelector.get_map

@@ -347,12 +347,13 @@ class Worker:
         elif timeout == 0 and not (
             self.pinned or self.queue or self.lifo or self.core.injection or self.seat.queues
         ):
-            # asyncio's own business. Callbacks are counted as polls are: not to ask the system at
-            # each turn takes a fifth off a create_task and await.
+            # asyncio's own business.
             if self._watching:
                 self._end_watch()
+            # Where there are no sockets, callbacks are counted as polls are: not to ask the system
+            # at each turn takes a seventh off a create_task and await.
             self._unseen += len(self.loop.ready) + 1
-            if self._unseen < self._event_interval:
+            if self._unseen < self._event_interval and self.selector.waits_for_calls_only():
                 return ()
             self._unseen = 0
             return self.poll_io(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,7 +58,9 @@ class Peer:
 
     def imports(self, meter: Meter) -> bool:
         command = [sys.executable, "-c", IMPORT.format(module=self.module)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        # With its bytecode on disk, as pip installs a package; the first time writes it.
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
         meter.read(float(done.stdout))
         return True
 

@@ -205,11 +205,13 @@ class Asyncio(Libraries):
             return sum(await asyncio.gather(*[burning() for _ in range(tasks)]))
 
     async def echo(self, meter: Meter, clients: int, size: int, messages: int) -> int:
+        writers: list[asyncio.StreamWriter] = []
+
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
-            writer.close()
 
         async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
             message = b"x" * size
@@ -226,14 +228,20 @@ class Asyncio(Libraries):
             pairs = [await asyncio.open_connection(*address) for _ in range(clients)]
             with meter:
                 echoed = await asyncio.gather(*[client(*pair) for pair in pairs])
-            for _, writer in pairs:
+            for writer in (*[writer for _, writer in pairs], *writers):
                 writer.close()
                 await writer.wait_closed()
         return sum(echoed)
 
     async def echo_protocols(self, meter: Meter, clients: int, size: int, messages: int) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(_EchoServer, HOST, 0)
+        serving: list[_EchoServer] = []
+
+        def serve() -> _EchoServer:
+            serving.append(_EchoServer())
+            return serving[-1]
+
+        server = await loop.create_server(serve, HOST, 0)
         async with server:
             address = server.sockets[0].getsockname()
             make = partial(_EchoClient, messages // clients, size)
@@ -242,25 +250,14 @@ class Asyncio(Libraries):
                 for protocol in protocols:
                     protocol.begin()
                 echoed = [await protocol.ended for protocol in protocols]
-            for protocol in protocols:
-                protocol.transport.close()
-            for protocol in protocols:
-                await protocol.lost
+            for end in (*protocols, *serving):
+                end.transport.close()
+                await end.lost
         return sum(echoed)
 
 
-class _EchoServer(asyncio.Protocol):
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.transport.write(data)
-
-
-class _EchoClient(asyncio.Protocol):
-    def __init__(self, count: int, size: int) -> None:
-        self.left, self.size, self.missing, self.echoed = count, size, size, 0
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+class _Echo(asyncio.Protocol):
+    def __init__(self) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
@@ -268,6 +265,18 @@ class _EchoClient(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost.set_result(None)
+
+
+class _EchoServer(_Echo):
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+class _EchoClient(_Echo):
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__()
+        self.left, self.size, self.missing, self.echoed = count, size, size, 0
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def begin(self) -> None:
         self.transport.write(b"x" * self.size)

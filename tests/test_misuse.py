@@ -264,6 +264,24 @@ def test_a_coroutine_that_waits_is_spawned_again(wait: Callable[[], Any]) -> Non
         rt.block_on(main())
 
 
+def test_a_coroutine_that_waits_is_spawned_again_and_that_aborted() -> None:
+    async def wait_and_answer() -> int:
+        await yield_now()
+        return 42
+
+    async def main() -> None:
+        coro = wait_and_answer()
+        first, second = spawn(coro), spawn(coro)
+        second.abort()
+        with pytest.raises(JoinError) as error:
+            await second
+        assert error.value.is_cancelled()
+        assert await first == 42
+
+    with Runtime(flavor="current_thread") as rt:
+        rt.block_on(main())
+
+
 def test_a_context_that_is_none(rt: Runtime) -> None:
     context: Any = {}
 

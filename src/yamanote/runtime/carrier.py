@@ -108,6 +108,12 @@ def close(step: Step) -> None:
     step.__self__.close()  # type: ignore[attr-defined]
 
 
+def close_unstarted(coro: Any) -> None:
+    """Close the coroutine of a task that has not been polled, if it is no other task's."""
+    if not coro.cr_suspended:
+        coro.close()
+
+
 _HERE = os.path.join(os.path.dirname(__file__), "")
 
 

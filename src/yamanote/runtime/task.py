@@ -47,7 +47,17 @@ from contextvars import Context
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from .carrier import ENDED, Carried, Step, Throw, close, started_already, throw, users_part
+from .carrier import (
+    ENDED,
+    Carried,
+    Step,
+    Throw,
+    close,
+    close_unstarted,
+    started_already,
+    throw,
+    users_part,
+)
 from .compat import run_until_complete_callback
 from .here import here
 from .join import JoinError, JoinHandle
@@ -228,7 +238,7 @@ class Task(JoinHandle[T], Waiter):
                 self._must_cancel = True
                 return _FuturePark(future)
         if step is None:
-            self._coro.close()  # type: ignore[union-attr]
+            close_unstarted(self._coro)
             raise asyncio.CancelledError
         if isinstance(step, Throw):  # its error comes too late
             step = self._step = step.step
@@ -286,7 +296,7 @@ class Task(JoinHandle[T], Waiter):
         self._poller = here.worker or NO_WORKER
         try:
             if step is None:
-                coro.close()
+                close_unstarted(coro)
                 raise asyncio.CancelledError
             yielded = context.run(throw, step, asyncio.CancelledError())
         except StopIteration as stop:
@@ -317,7 +327,7 @@ class Task(JoinHandle[T], Waiter):
                 pass  # it has ended
         try:
             if step is None:
-                context.run(coro.close)
+                context.run(close_unstarted, coro)
             else:
                 context.run(close, step)
         except BaseException:

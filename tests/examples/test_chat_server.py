@@ -38,6 +38,13 @@ class Chatter:
         self.socket.close()
 
 
+def enter(address: Address, name: str) -> Chatter:
+    """Someone who is in the room: who comes next comes later, whatever worker serves them."""
+    chatter = Chatter(address, name)
+    assert chatter.hears().startswith(f"* welcome, {name}; ")
+    return chatter
+
+
 @both_ways
 def test_conversation(
     environment: dict[str, str], command_line: CommandLine, stop: signal.Signals
@@ -45,14 +52,14 @@ def test_conversation(
     with ExitStack() as stack:
         with server(environment, command_line("chat_server"), stop) as address:
 
-            def enter(name: str) -> Chatter:
+            def come(name: str) -> Chatter:
                 chatter = Chatter(address, name)
                 stack.callback(chatter.close)
                 return chatter
 
-            anna = enter("Anna")
+            anna = come("Anna")
             assert anna.hears() == "* welcome, Anna; here: Anna"
-            zoë = enter("Zoë")
+            zoë = come("Zoë")
             assert zoë.hears() == "* welcome, Zoë; here: Anna, Zoë"
             assert anna.hears() == "* Zoë is here"
 
@@ -61,12 +68,12 @@ def test_conversation(
             zoë.say("oui")
             assert anna.hears() == "Zoë: oui"
 
-            impostor = enter("Anna")
+            impostor = come("Anna")
             assert impostor.hears() == "* this name is taken"
             assert impostor.hears() == ""
 
             nobody = stack.enter_context(connect(address))
-            ben = enter("Ben")  # after nobody, who therefore is in
+            ben = come("Ben")  # after nobody, who therefore is in
             assert ben.hears() == "* welcome, Ben; here: Anna, Ben, Zoë"
             assert anna.hears() == zoë.hears() == "* Ben is here"
             ben.close()
@@ -97,9 +104,8 @@ def test_what_is_refused(environment: dict[str, str]) -> None:
 
 def test_terminals_are_safe(environment: dict[str, str]) -> None:
     with server(environment, by_itself("chat_server")) as address:
-        anna, ben = Chatter(address, "Anna"), Chatter(address, "Ben\x1b[2J")
+        anna, ben = enter(address, "Anna"), Chatter(address, "Ben\x1b[2J")
         with anna.socket, ben.socket:
-            assert anna.hears() == "* welcome, Anna; here: Anna"
             assert anna.hears() == "* Ben\ufffd[2J is here"
             assert ben.hears() == "* welcome, Ben\ufffd[2J; here: Anna, Ben\ufffd[2J"
             ben.socket.sendall(b"\xff\x1b]0;title\x07\r\n")
@@ -114,7 +120,7 @@ def test_slow_readers_miss_lines_and_hold_up_nobody(environment: dict[str, str])
     # Or the slow one is shown out, on a slow machine.
     patient = [*by_itself("chat_server"), "--patience", str(TIME_LIMIT)]
     with server(environment, patient) as address:
-        slow, quick, talker = (Chatter(address, name) for name in ("slow", "quick", "talker"))
+        slow, quick, talker = (enter(address, name) for name in ("slow", "quick", "talker"))
         with slow.socket, quick.socket, talker.socket:
             for chatter in (slow, quick):
                 while chatter.hears() != "* talker is here":

@@ -105,7 +105,7 @@ class Worker:
         self._yielded: deque[Task[Any]] = deque()
         #: Those that wait for a task, and whether the next one gets one: see carrier.py.
         self.carriers: list[Step] = []
-        self.carry = True
+        self.carry = False
         lifo = config.flavor == "multi_thread"
         self.push_next = self._push_lifo if lifo else self.queue.append
         #: For wakers in a hurry: as long as it is empty, a roaming task that is woken here

@@ -9,8 +9,8 @@ a trickle wakes one.
 One rule more: who is woken and finds nothing, since the task's own worker was faster, keeps
 *watch*. It sleeps for `WATCH` at the most and then looks at the others' queues, as long as
 there was something to look for. Meanwhile a task that is alone in its queue wakes nobody. A
-spawn and join, one by one on two workers, would wake the other one each time: it takes half
-the time so (CPython 3.14, free-threaded).
+spawn and join, one by one on two workers, would wake the other one each time: 8.0 µs instead
+of 5.1 (CPython 3.14, free-threaded).
 
 No wake-up is lost: who adds a task pushes it (the queue's lock) and then looks at
 `sleepers` and `searching`; who goes to sleep changes these (this lock) and then looks

@@ -160,8 +160,7 @@ class Worker:
                 pass  # stolen
             else:
                 self.queue.append(displaced)
-                if self.sleepers:
-                    self.core.idle.share(self.queue)
+                self.share()
         lifo.append(task)
 
     def unpark(self) -> None:
@@ -351,7 +350,7 @@ class Worker:
             if self._watching:
                 self._end_watch()
             # Where there are no sockets, callbacks are counted as polls are: not to ask the system
-            # at each turn takes a seventh off a create_task and await.
+            # at each turn takes 8 % off a create_task and await.
             self._unseen += len(self.loop.ready) + 1
             if self._unseen < self._event_interval and self.selector.waits_for_calls_only():
                 return ()

@@ -29,6 +29,7 @@ from .corked import CorkedTransport
 from .here import here
 from .loop_task import LoopTask
 from .selector import make_selector
+from .timer import RESOLUTION
 from .transport import SocketTransport
 
 if TYPE_CHECKING:
@@ -133,6 +134,13 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     def run_once(self) -> None:
         """One turn: tasks, I/O, due timers, callbacks."""
         self._run_once()  # type: ignore[attr-defined]
+
+    def rests(self) -> bool:
+        """Whether nothing of asyncio's is to be done now: no callback waits, no timer is due."""
+        if self.ready or self._stopping:  # type: ignore[attr-defined]
+            return False
+        timers = self._scheduled  # type: ignore[attr-defined]
+        return not timers or timers[0].when() > self.time() + RESOLUTION
 
     def refill(self, count: int) -> None:
         """Have at least `count` callbacks wait.

@@ -49,9 +49,8 @@ _LIFO_LIMIT = 3
 # slice of them, not for each one: a fan-out of 1,000 takes half the time.
 _SLICE = 30
 
-# How often a worker goes on so before it sees to asyncio's timers, and with how many tasks.
+# How many turns in a row a worker takes without asyncio's loop.
 _SHORT_TURNS = 8
-_FEW = 4
 
 # The system's poll takes no longer one: asyncio's limit too, a day.
 _LONGEST_SLEEP = 86400.0
@@ -83,6 +82,8 @@ class Worker:
         self._timer_line, self._timer_heap = self.timers.line, self.timers.heap
         self.baton = Baton(self.unpark)
         self.seat = Seat()
+        #: Whether its driver has something else to do: see `drive`.
+        self._until: Callable[[], bool] = _never
         self.searching = False
         #: Whether it keeps watch, see idle.py.
         self._watching = False
@@ -230,10 +231,11 @@ class Worker:
         carriers, carry = self.carriers, self.carry
         first_step: Step | None
         lifo_left = _LIFO_LIMIT
+        at_once = limit if stay is queue else _SLICE
         first = polls = stolen = 0
         self.polling += 1
         while first < limit:
-            for polls in range(first + 1, min(first + _SLICE, limit) + 1):
+            for polls in range(first + 1, min(first + at_once, limit) + 1):
                 try:
                     if lifo:
                         if lifo_left:
@@ -372,20 +374,23 @@ class Worker:
         self.core.idle.end_watch(self)
 
     def _poll_io_on(self) -> Any:
-        """Look for I/O, without waiting; run the few tasks that it wakes, and look again: an echo
-        on one connection takes 8 % less without asyncio's loop in between."""
-        turns = 0 if self.queue or self.pinned or self.lifo else _SHORT_TURNS
+        """Look for I/O, without waiting, and go on with tasks as long as there is nothing of
+        asyncio's to do: a turn of its loop takes 2.4 µs, which is 40 ns of a yield's 370."""
         events = self.poll_io(0)
+        turns = _SHORT_TURNS
         while (
             turns
             and not events
-            and 0 < self._runnable() <= _FEW
-            and not (self.loop.ready or self.baton.wanted)
+            and (self.queue or self.pinned or self.lifo or self.seat.queues)
+            and not self.baton.wanted
+            and self.loop.rests()
+            and not self._until()
         ):
             turns -= 1
-            self.run_tasks()
-            if self.queue or self.pinned or self.lifo:
-                turns = 0  # there is more to do than what I/O wakes
+            if self._timer_line or self._timer_heap:
+                self.fire_timers()
+            if not self.run_tasks():
+                break
             events = self.poll_io(0)
         return events
 
@@ -570,6 +575,7 @@ class Worker:
         """Run on this thread, which holds the baton, until `until()` (True) or until
         somebody with a better claim waits for the baton (False)."""
         self.take(seat)
+        self._until = until
         try:
             while not until():
                 try:
@@ -623,6 +629,10 @@ class Worker:
         self.carriers.clear()
         WorkerLoop.close(self.loop)
         self.timers.clear()
+
+
+def _never() -> bool:
+    return False
 
 
 def close_all(pop: Callable[[], Task[Any]]) -> None:

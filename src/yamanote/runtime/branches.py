@@ -49,8 +49,7 @@ class Branch(Task[Any]):
 
     def _drop(self) -> None:
         """Queued → done, without a poll: it has not been started."""
-        coro = self._coro
-        assert coro is not None
+        coro = self._runner
         if self._release():
             coro.close()
             self._fail(None)
@@ -353,8 +352,8 @@ class Branches(Park):
                     yielded = branch._poll_cancelled()
                 else:
                     if step is None:
-                        step = branch._step = own_step(branch)
-                    yielded = step(None)
+                        step = branch._step = own_step(branch._runner)
+                    yielded = step(branch._runner, None)
             except StopIteration as stop:
                 branch._result = stop.value
                 branch._returned()

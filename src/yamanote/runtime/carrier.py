@@ -9,9 +9,11 @@ But as long as the coroutine waits its carrier does, too: 300 bytes, and one mor
 the garbage collector to look at. So a worker takes a carrier for the first poll of a task if
 the task before has returned at its first poll, and else none: short tasks come in flocks.
 
-A task's `_step` is the `send` of the one or the other. A carrier is given the task itself, by
-the first `step(task)`; else it is `step(None)`. The result is in `task._result`. An exception
-that escapes the coroutine escapes the carrier too, and ends it.
+A task's `_runner` is what resumes it, the one or the other, and its `_step` is the `send` of
+their class: one of its own, bound to the runner, would be another 72 bytes and another object
+for the collector. A carrier is given the task itself, by the first `step(runner, task)`; else it
+is `step(runner, None)`. The result is in `task._result`. An exception that escapes the coroutine
+escapes the carrier too, and ends it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,11 @@ from collections.abc import Callable, Coroutine, Generator
 from types import GeneratorType, TracebackType, coroutine
 from typing import Any
 
-Step = Callable[[Any], Any]
+Step = Callable[[Any, Any], Any]
+Carrier = Generator[Any, Any, None]
+
+#: The step of a carrier.
+CARRY: Step = GeneratorType.send
 
 #: What a carrier yields when the coroutine has returned.
 ENDED: Any = type("ENDED", (), {"__slots__": ()})()
@@ -31,10 +37,10 @@ SPARE = 64
 
 
 @coroutine
-def _carry() -> Generator[Any, Any, None]:
+def _carry() -> Carrier:
     task = yield
     while True:
-        coro = task._coro
+        coro = task._runner
         if coro.cr_suspended:  # spawned twice, and the other task was first
             raise RuntimeError(started_already(coro))
         try:
@@ -46,12 +52,11 @@ def _carry() -> Generator[Any, Any, None]:
         task = yield ENDED
 
 
-def own_step(task: Any) -> Step:
-    """The coroutine's own `send`, for a task that has not been polled."""
-    coro = task._coro
+def own_step(coro: Any) -> Step:
+    """The step of a coroutine that has not been polled, and has no carrier."""
     if coro.cr_suspended:
         raise RuntimeError(started_already(coro))
-    step: Step = coro.send
+    step: Step = coro.__class__.send
     return step
 
 
@@ -63,49 +68,48 @@ def started_already(coro: Any) -> str:
     )
 
 
-def new_carrier() -> Step:
-    """The `step` of a carrier that waits for its first task."""
-    step: Step = _carry().send
-    step(None)
-    return step
+def new_carrier() -> Carrier:
+    """A carrier that waits for its first task."""
+    carrier: Carrier = _carry()
+    carrier.send(None)
+    return carrier
 
 
-def has_started(step: Step) -> bool:
-    """Whether it is no carrier, or one that awaits a coroutine."""
-    resumed = step.__self__  # type: ignore[attr-defined]
-    return not isinstance(resumed, GeneratorType) or resumed.gi_yieldfrom is not None
+def carried(runner: Any) -> Any:
+    """The coroutine, as the user made it, that a runner resumes."""
+    coro = runner.gi_yieldfrom if isinstance(runner, GeneratorType) else runner
+    return coro.coro if isinstance(coro, Carried) else coro
 
 
-def throw(step: Step, error: BaseException) -> Any:
+def throw(runner: Any, error: BaseException) -> Any:
     """Raise `error` where the coroutine is suspended."""
     try:
-        return step.__self__.throw(error)  # type: ignore[attr-defined]
+        return runner.throw(error)
     finally:
-        del error  # its traceback refers to this frame
+        del runner, error  # its traceback refers to this frame
 
 
 class Throw:
     """In the place of a task's step: raises `error` at the next poll instead."""
 
-    __slots__ = ("__self__", "_error", "_task", "step")
+    __slots__ = ("_error", "_task", "step")
 
     def __init__(self, task: Any, error: BaseException) -> None:
         self.step: Step = task._step
-        self.__self__ = self.step.__self__
         self._task = task
         self._error = error
 
-    def __call__(self, _: None) -> Any:
+    def __call__(self, runner: Any, _: None) -> Any:
         self._task._step = self.step
         try:
-            return throw(self.step, self._error)
+            return throw(runner, self._error)
         finally:
-            del self  # the error's traceback refers to this frame
+            del self, runner  # the error's traceback refers to this frame
 
 
-def close(step: Step) -> None:
+def close(runner: Any) -> None:
     """End the coroutine, and its carrier if it has one."""
-    step.__self__.close()  # type: ignore[attr-defined]
+    runner.close()
 
 
 def close_unstarted(coro: Any) -> None:

@@ -81,7 +81,7 @@ class TaskHooks:
         task = new_task(coro, home, registry, context, name)
         meta = TaskMeta(task.id, task.name, _spawned_at())
         if self._before or self._after:
-            task._coro = _Polled(coro, meta, self._before, self._after)
+            task._runner = _Polled(coro, meta, self._before, self._after)
         if self._terminated:
             report = functools.partial(call_hook, self._terminated, meta)
             task._waiters.append([Callback(report)])

@@ -25,7 +25,17 @@ from contextvars import Context, copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from .carrier import ENDED, SPARE, Carried, Step, new_carrier, own_step, throw, users_part
+from .carrier import (
+    CARRY,
+    ENDED,
+    SPARE,
+    Carried,
+    Step,
+    new_carrier,
+    own_step,
+    throw,
+    users_part,
+)
 from .compat import (
     current_task,
     drop_current_task,
@@ -79,6 +89,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         "_name",
         "_requeue",
         "_result",
+        "_runner",
         "_step",
         "_token",
         "_value",
@@ -91,12 +102,15 @@ class LoopTask(asyncio.Task[Any], Waiter):
     # As a future's callback: what the future's repr says.
     __name__ = "Task.task_wakeup"
 
+    #: Also after the end, when the runner may resume another.
     _coro: Any
     _future: Any
     _home: WorkerLoop
     _name: str | None
     #: What the carrier leaves; the future's own is C's.
     _result: Any
+    #: What is resumed, and how, see carrier.py; no step before the first poll, nor after the end.
+    _runner: Any
     _step: Step | None
     _token: Token
     _value: Any
@@ -121,7 +135,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
             coro = Carried(coro)
         self._home = loop
         self._requeue = loop.queue_task
-        self._coro = coro
+        self._coro = self._runner = coro
         self._step = None
         self._context = copy_context() if context is None else context
         self._name = None if name is None else str(name)
@@ -159,7 +173,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 if step is None:
                     yielded = self._start(loop.worker)
                 else:
-                    yielded = self._context.run(step, None)
+                    yielded = self._context.run(step, self._runner, None)
         except StopIteration as stop:
             if step is None:
                 loop.worker.carry = True
@@ -184,8 +198,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 return
             if yielded is ENDED:
                 carriers = loop.worker.carriers
-                if len(carriers) < SPARE and self._step is not None:
-                    carriers.append(self._step)
+                if len(carriers) < SPARE:
+                    carriers.append(self._runner)
                 self._returned()
                 return
             try:
@@ -208,23 +222,21 @@ class LoopTask(asyncio.Task[Any], Waiter):
         """Poll for the first time."""
         try:
             if worker.carry:
-                step = worker.carriers.pop() if worker.carriers else new_carrier()
-                yielded = self._context.run(step, self)
+                carrier = worker.carriers.pop() if worker.carriers else new_carrier()
+                yielded = self._context.run(CARRY, carrier, self)
                 worker.carry = yielded is ENDED
+                self._step, self._runner = CARRY, carrier
             else:
-                step = own_step(self)
-                yielded = self._context.run(step, None)
-            self._step = step
+                step = own_step(self._runner)
+                yielded = self._context.run(step, self._runner, None)
+                self._step = step
             return yielded
         finally:
             del self  # an error's traceback refers to this frame
 
     def _throw(self, error: BaseException) -> Any:
-        step = self._step
         try:
-            if step is None:
-                return self._context.run(self._coro.throw, error)
-            return self._context.run(throw, step, error)
+            return self._context.run(throw, self._runner, error)
         finally:
             del self, error  # its traceback refers to this frame
 
@@ -235,7 +247,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
             return
         # _end() written out, for the usual case.
         unregister_task(self)
-        self._step = None
+        self._runner = self._step = None
         try:
             _set_result(self, self._result)
         except asyncio.InvalidStateError as error:
@@ -243,7 +255,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
 
     def _end(self, settle: Any, *outcome: Any) -> None:
         unregister_task(self)
-        self._step = None
+        self._runner = self._step = None
         try:
             settle(self, *outcome)
         except asyncio.InvalidStateError as error:

@@ -8,7 +8,7 @@
 queued   In exactly one queue: a worker's, the injection queue, or a LocalSet's. Whoever
          pops it owns it.
 running  Owned by the one local variable of the poll loop that popped it. The coroutine
-         is resumed with `context.run(send, coro, None)`; what comes back decides:
+         is resumed with `context.run(step, runner, None)`; what comes back decides:
            None        back to the queue (`yield_now`)
            a Park      `park._arm(task)`: the task is parked, or ready and queued again
            a future    asyncio's: the task is pinned to this worker's loop for good,
@@ -52,6 +52,7 @@ from .carrier import (
     Carried,
     Step,
     Throw,
+    carried,
     close,
     close_unstarted,
     started_already,
@@ -104,7 +105,6 @@ class Task(JoinHandle[T], Waiter):
     _cancel_message: Any
     _cancelling: int
     _context: Context | None
-    _coro: Coroutine[Any, Any, T] | None
     _future: Any
     _home: Any
     _locals: dict[Any, Any] | None
@@ -112,7 +112,9 @@ class Task(JoinHandle[T], Waiter):
     #: The worker whose poll loop polls it; see NO_WORKER.
     _poller: Any
     _registry: set[Any]
-    #: Resumes the coroutine; None before the first poll.
+    #: What is resumed, and how, see carrier.py. There is no step before the first poll, and no
+    #: runner after the end.
+    _runner: Any
     _step: Step | None
     _token: Token
     #: What it is woken with, see sync/mpsc/channel.py; set by itself before it parks.
@@ -124,13 +126,13 @@ class Task(JoinHandle[T], Waiter):
         "_cancel_message",
         "_cancelling",
         "_context",
-        "_coro",
         "_future",
         "_home",
         "_locals",
         "_must_cancel",
         "_poller",
         "_registry",
+        "_runner",
         "_step",
         "_token",
         "_value",
@@ -146,7 +148,7 @@ class Task(JoinHandle[T], Waiter):
             self._registry.remove(self)
         except KeyError:
             return
-        self._coro = self._context = self._step = None  # and no task-local is left
+        self._runner = self._context = self._step = None  # and no task-local is left
         self._done = True
         for token in self._waiters.copy():
             if token:
@@ -187,7 +189,7 @@ class Task(JoinHandle[T], Waiter):
             self._registry.remove(self)
         except KeyError:
             return False
-        self._coro = self._context = self._locals = self._step = None
+        self._runner = self._context = self._locals = self._step = None
         return True
 
     def _await_foreign(self, yielded: Any) -> None:
@@ -226,7 +228,7 @@ class Task(JoinHandle[T], Waiter):
     def _poll_cancelled(self) -> Any:
         """Poll with the cancellation that `_must_cancel` asks for."""
         self._must_cancel = False
-        step, context = self._step, self._context
+        runner, step, context = self._runner, self._step, self._context
         assert context is not None
         future, self._future = self._future, None
         if future is not None:
@@ -238,13 +240,13 @@ class Task(JoinHandle[T], Waiter):
                 self._must_cancel = True
                 return _FuturePark(future)
         if step is None:
-            close_unstarted(self._coro)
+            close_unstarted(runner)
             raise asyncio.CancelledError
         if isinstance(step, Throw):  # its error comes too late
-            step = self._step = step.step
+            self._step = step.step
         error = self._cancelled_error()
         try:
-            return context.run(throw, step, error)
+            return context.run(throw, runner, error)
         except RuntimeError as failure:
             if not is_busy_context(failure):
                 raise
@@ -253,7 +255,7 @@ class Task(JoinHandle[T], Waiter):
             return _BusyContext()
         finally:
             # This frame outlives the call in the traceback of what is raised.
-            del self, step, context, error
+            del self, runner, step, context, error
 
     def _cancelled_error(self) -> asyncio.CancelledError:
         message, self._cancel_message = self._cancel_message, None
@@ -289,16 +291,16 @@ class Task(JoinHandle[T], Waiter):
     def _end(self) -> None:
         """Queued or parked → done, at once and by a cancellation. For the owner only, on
         the thread that the task is bound to."""
-        coro, step, context = self._coro, self._step, self._context
-        if coro is None or context is None:
+        runner, context = self._runner, self._context
+        if runner is None or context is None:
             return
         # Not the one that has polled it: another thread may drive that by now.
         self._poller = here.worker or NO_WORKER
         try:
-            if step is None:
-                close_unstarted(coro)
+            if self._step is None:
+                close_unstarted(runner)
                 raise asyncio.CancelledError
-            yielded = context.run(throw, step, asyncio.CancelledError())
+            yielded = context.run(throw, runner, asyncio.CancelledError())
         except StopIteration as stop:
             self._result = stop.value
             self._returned()
@@ -311,25 +313,22 @@ class Task(JoinHandle[T], Waiter):
                 self._cut_off()
                 self._close()
         finally:
-            del self, coro, step, context  # an error's traceback refers to this frame
+            del self, runner, context  # an error's traceback refers to this frame
 
     def _close(self) -> None:
         """End the coroutine, which the caller owns: it is given its CancelledError, and no
         second chance if it awaits once more."""
-        coro, step, context = self._coro, self._step, self._context
-        if coro is None or context is None:
+        runner, step, context = self._runner, self._step, self._context
+        if runner is None or context is None:
             return
-        self._coro = self._context = self._locals = self._step = None
+        self._runner = self._context = self._locals = self._step = None
         if step is not None:
             try:
-                context.run(throw, step, asyncio.CancelledError())
+                context.run(throw, runner, asyncio.CancelledError())
             except BaseException:
                 pass  # it has ended
         try:
-            if step is None:
-                context.run(close_unstarted, coro)
-            else:
-                context.run(close, step)
+            context.run(close_unstarted if step is None else close, runner)
         except BaseException:
             pass  # it would await in its `finally`, which nobody will resume
 
@@ -447,8 +446,8 @@ class Task(JoinHandle[T], Waiter):
 
     def get_coro(self) -> Coroutine[Any, Any, T] | None:
         """The coroutine; None once the task has ended."""
-        coro = self._coro
-        return coro.coro if isinstance(coro, Carried) else coro
+        coro: Coroutine[Any, Any, T] | None = self._coro
+        return coro
 
     def get_context(self) -> Context | None:
         """The context that the task runs in; None once it has ended."""
@@ -475,6 +474,10 @@ class Task(JoinHandle[T], Waiter):
     def print_stack(self, *, limit: int | None = None, file: Any = None) -> None:
         """Print those frames, to standard error or to `file`."""
         base_tasks._task_print_stack(self, limit, file)  # type: ignore[arg-type]
+
+    @property
+    def _coro(self) -> Any:
+        return carried(self._runner)  # asyncio's part of get_stack() asks for it so
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -532,12 +535,12 @@ def new_task(
     task._aborted = False
     task._cancelling = 0
     task._context = context
-    task._coro = coro
     task._future = None
     task._home = home
     task._locals = None
     task._must_cancel = False
     task._registry = registry
+    task._runner = coro
     task._step = None
     task._token = NO_TOKEN
     return task

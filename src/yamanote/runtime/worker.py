@@ -25,7 +25,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .baton import Baton
-from .carrier import ENDED, SPARE, Step, has_started, new_carrier, own_step
+from .carrier import CARRY, ENDED, SPARE, Carrier, Step, new_carrier, own_step
 from .compat import clear_current_task, swap_current_task
 from .here import here
 from .hooks import call_hook
@@ -105,7 +105,7 @@ class Worker:
         #: Tasks that have yielded while callbacks of asyncio waited.
         self._yielded: deque[Task[Any]] = deque()
         #: Those that wait for a task, and whether the next one gets one: see carrier.py.
-        self.carriers: list[Step] = []
+        self.carriers: list[Carrier] = []
         self.carry = False
         lifo = config.flavor == "multi_thread"
         self.push_next = self._push_lifo if lifo else self.queue.append
@@ -229,7 +229,7 @@ class Worker:
         other: deque[Task[Any]] | tuple[()] = () if stay is queue else queue
         callbacks = loop.ready
         carriers, carry = self.carriers, self.carry
-        first_step: Step | None
+        carrier: Carrier | None = None
         lifo_left = _LIFO_LIMIT
         at_once = limit if stay is queue else _SLICE
         first = polls = stolen = 0
@@ -263,16 +263,16 @@ class Worker:
                 try:
                     if task._must_cancel:
                         yielded = task._poll_cancelled()
-                    elif step is None:
-                        if carry:
-                            first_step = task._step = carriers.pop() if carriers else new_carrier()
-                            yielded = task._context.run(first_step, task)
-                            carry = yielded is ENDED
-                        else:
-                            first_step = task._step = own_step(task)
-                            yielded = task._context.run(first_step, None)
+                    elif step is not None:
+                        yielded = task._context.run(step, task._runner, None)
+                    elif carry:
+                        carrier = carriers.pop() if carriers else new_carrier()
+                        yielded = task._context.run(CARRY, carrier, task)
+                        carry = yielded is ENDED
+                        task._step, task._runner = CARRY, carrier
                     else:
-                        yielded = task._context.run(step, None)
+                        task._step = own_step(task._runner)
+                        yielded = task._context.run(task._step, task._runner, None)
                 except StopIteration as stop:
                     if step is None:
                         carry = True
@@ -299,7 +299,7 @@ class Worker:
                     if other:  # a yield gives the others their turn
                         break
                 elif yielded is ENDED:
-                    carriers.append(task._step)
+                    carriers.append(task._runner)
                     task._returned(self)
                 else:
                     try:
@@ -322,13 +322,11 @@ class Worker:
         del carriers[SPARE:]
         self.carry = carry
         # A task's failure refers to this frame by its own frame's f_back.
-        task = step = first_step = current = yielded = None
+        task = step = carrier = current = yielded = None
         return polls - stolen
 
     def _poll_later(self, task: Task[Any]) -> None:
         """Another thread runs in the task's context, which the two were given to share."""
-        if task._step is not None and not has_started(task._step):
-            task._step = None
         token = task._token = [task]
         self.timers.push(self.clock.now() + 0.001, token)
 

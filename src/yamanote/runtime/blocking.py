@@ -15,6 +15,7 @@ from .here import here
 from .idle import FREE_THREADED, TIDY_AFTER
 from .join import JoinHandle
 from .park import lock_timeout
+from .registry import Registry
 
 if TYPE_CHECKING:
     from .core import Core
@@ -58,8 +59,8 @@ class BlockingTask(JoinHandle[T]):
 
     __slots__ = ("_call", "_end", "_start")
 
-    def __init__(self, call: Callable[[], T], name: str | None) -> None:
-        super().__init__(name)
+    def __init__(self, call: Callable[[], T], name: str | None, registry: Registry) -> None:
+        super().__init__(name, registry)
         self._call: Callable[[], T] | None = call
         self._start: list[None] = [None]
         self._end: list[None] = [None]
@@ -83,8 +84,8 @@ class BlockingTask(JoinHandle[T]):
         else:
             returned()
             if _claim(self._end):
-                self._result = result
-                self._settle(None)
+                self._value = result
+                self._settle(True)
         finally:
             del self  # the failure refers to this frame by the call's own frame's f_back
 
@@ -106,7 +107,7 @@ class ExecutorTask(JoinHandle[T]):
     __slots__ = ("_future",)
 
     def __init__(self, future: Future[T], name: str | None) -> None:
-        super().__init__(name)
+        super().__init__(name, Registry())
         self._future: Future[T] | None = future
         future.add_done_callback(self._ended)
 
@@ -118,8 +119,8 @@ class ExecutorTask(JoinHandle[T]):
             self._fail(None)
             return
         if error is None:
-            self._result = future.result()
-            self._settle(None)
+            self._value = future.result()
+            self._settle(True)
         else:
             self._fail(error)
 
@@ -147,6 +148,7 @@ class BlockingPool:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._lock = threading.Lock()
+        self._registry = Registry()
         self._queue: deque[BlockingTask[Any]] = deque()
         self._idle: list[threading.Lock] = []
         self._running: set[BlockingTask[Any]] = set()
@@ -161,7 +163,8 @@ class BlockingPool:
     ) -> JoinHandle[T]:
         """Queue a call, to run in `context`."""
         check_function("spawn_blocking", func)
-        task = BlockingTask(functools.partial(context.run, func, *args, **kwargs), name)
+        call = functools.partial(context.run, func, *args, **kwargs)
+        task = BlockingTask(call, name, self._registry)
         with self._lock:
             closed = self._closed
             if not closed:

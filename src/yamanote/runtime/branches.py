@@ -25,6 +25,7 @@ from .compat import current_task, swap_current_task
 from .core import close_coroutine
 from .join import logger
 from .park import NO_TOKEN, Park, Token, Waiter, wake
+from .registry import Registry
 from .task import BUDGET, NO_WORKER, Task, as_coroutine, new_task
 from .trio import running_trio
 
@@ -146,7 +147,8 @@ class Branches(Park):
         #: The KeyboardInterrupt or SystemExit that a branch has raised.
         self._exit: BaseException | None = None
         #: The branches that have not ended.
-        self.tasks: set[Any] = set()
+        registry = Registry()
+        self.tasks = registry.tasks
         self._waiting: list[Token] = []
         #: Those that have ended, in the order in which they did; and the Alarm.
         self.ended: list[Any] = []
@@ -157,7 +159,7 @@ class Branches(Park):
         locals = getattr(self.caller, "_locals", None)
         self.branches: list[Any] = []
         for coro in coros:
-            branch: Any = new_task(coro, self, self.tasks, context, None, Branch)
+            branch: Any = new_task(coro, self, registry, context, None, Branch)
             branch._index = len(self.branches)
             branch._poller = NO_WORKER
             if locals:
@@ -355,7 +357,7 @@ class Branches(Park):
                         step = branch._step = own_step(branch._runner)
                     yielded = step(branch._runner, None)
             except StopIteration as stop:
-                branch._result = stop.value
+                branch._value = stop.value
                 branch._returned()
             except BaseException as error:
                 branch._raised(error)

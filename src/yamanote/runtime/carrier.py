@@ -12,7 +12,7 @@ the task before has returned at its first poll, and else none: short tasks come 
 A task's `_runner` is what resumes it, the one or the other, and its `_step` is the `send` of
 their class: one of its own, bound to the runner, would be another 72 bytes and another object
 for the collector. A carrier is given the task itself, by the first `step(runner, task)`; else it
-is `step(runner, None)`. The result is in `task._result`. An exception that escapes the coroutine
+is `step(runner, None)`. The result is in `task._value`. An exception that escapes the coroutine
 escapes the carrier too, and ends it.
 """
 
@@ -44,7 +44,7 @@ def _carry() -> Carrier:
         if coro.cr_suspended:  # spawned twice, and the other task was first
             raise RuntimeError(started_already(coro))
         try:
-            task._result = yield from coro
+            task._value = yield from coro
         except BaseException:
             coro = task = None  # the coroutine's frame, in the traceback, refers to this one
             raise

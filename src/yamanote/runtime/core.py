@@ -38,6 +38,7 @@ from .join import logger
 from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
 from .park import Callback
+from .registry import Registry
 from .seat import Seat
 from .task import MainTask, Task, as_coroutine, new_task
 from .trio import running_trio
@@ -69,8 +70,8 @@ class Core:
         self.clock = Clock(config.start_paused)
         #: Roaming tasks that became runnable outside of the workers.
         self.injection: deque[Task[Any]] = deque()
-        #: Live tasks that were spawned outside of the workers.
-        self.tasks: set[Any] = set()
+        #: Of the tasks that were spawned outside of the workers.
+        self.registry = Registry()
         self.closing = False
         self.stopped = False
         self.interrupted = False
@@ -116,8 +117,8 @@ class Core:
         worker = here.worker
         if worker is not None and worker.core is self:
             return worker.spawn(coro, name, context)
-        task = self.new_task(coro, self, self.tasks, context, name)
-        self.tasks.add(task)
+        task = self.new_task(coro, self, self.registry, context, name)
+        self.registry.tasks.add(task)
         if self.closing:
             task._cut_off()
             task._close()
@@ -136,8 +137,8 @@ class Core:
     def spawn_on(self, worker: Worker, coro: Any, name: str | None = None) -> Task[Any]:
         """Spawn a task that stays on `worker`, from any thread."""
         context = contextvars.copy_context()
-        task = self.new_task(as_coroutine(coro), worker, self.tasks, context, name)
-        self.tasks.add(task)
+        task = self.new_task(as_coroutine(coro), worker, self.registry, context, name)
+        self.registry.tasks.add(task)
         if self.closing:
             task._cut_off()
             task._close()
@@ -353,17 +354,17 @@ class Core:
                 worker.callers += 1
                 # Where there is one worker nothing can leave it, and to roam is faster.
                 home = self if self.alone else worker
-                main = new_task(coro, home, self.tasks, context, "main", MainTask)
+                main = new_task(coro, home, self.registry, context, "main", MainTask)
                 main._seat, main._worker = seat, worker
                 # With the lock: whoever sets `closing` finds it, and cancels it.
-                self.tasks.add(main)
+                self.registry.tasks.add(main)
         if main is None:
             close_coroutine(coro)
             raise RuntimeError("this runtime has been shut down")
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
             # up by another task, which blocks it in place until it is cancelled.
-            main._waiters.append([Callback(self.close)])
+            main._register([Callback(self.close)])
         if interrupts is not None:
             interrupts.watch(main, worker)
         outer, here.core = here.core, self
@@ -417,7 +418,7 @@ class Core:
             del main, coro  # an error's traceback refers to this frame
 
     def _ended(self, main: Task[Any]) -> bool:
-        return main._done or self.failure is not None
+        return main.done() or self.failure is not None
 
     # block_in_place
 
@@ -462,9 +463,9 @@ class Core:
     # Shutdown
 
     def _registries(self) -> Iterable[set[Any]]:
-        yield self.tasks
+        yield self.registry.tasks
         for worker in self.workers:
-            yield worker.tasks
+            yield worker.registry.tasks
 
     def _quiet(self) -> bool:
         return not any(self._registries())

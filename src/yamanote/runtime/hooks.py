@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, final
 
 from .join import Id, logger
 from .park import Callback
+from .registry import Registry
 from .task import Task, new_task
 
 
@@ -73,7 +74,7 @@ class TaskHooks:
         self,
         coro: Coroutine[Any, Any, Any],
         home: Any,
-        registry: set[Any],
+        registry: Registry,
         context: Context,
         name: str | None = None,
     ) -> Task[Any]:
@@ -84,7 +85,7 @@ class TaskHooks:
             task._runner = _Polled(coro, meta, self._before, self._after)
         if self._terminated:
             report = functools.partial(call_hook, self._terminated, meta)
-            task._waiters.append([Callback(report)])
+            task._register([Callback(report)])
         if self._spawned:
             call_hook(self._spawned, meta)
         return task

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, final
 
 from .compat import running_task
 from .park import Park, Token, Waiter, leave, wait_in_thread, wait_outside, wake, wake_behind
+from .registry import Registry
 
 T = TypeVar("T")
 
@@ -108,6 +109,8 @@ class _Failure:
 
 _CANCELLED = _Failure(None)
 
+_NOBODY: list[Token] = []
+
 
 def _repr(panic: BaseException) -> str:
     try:
@@ -130,16 +133,17 @@ class JoinHandle(Park, Generic[T]):
 
     # The handle is the task itself, seen through the methods that Tokio gives it: a
     # handle of its own would be one more allocation for each spawn.
-    __slots__ = ("__weakref__", "_done", "_failure", "_id", "_name", "_result", "_waiters")
+    __slots__ = ("__weakref__", "_done", "_id", "_name", "_registry", "_value")
 
-    _result: T
+    #: What it has returned; of a task that waits, what it is woken with.
+    _value: T
 
-    def __init__(self, name: str | None = None) -> None:
-        self._done = False
-        self._failure: _Failure | None = None
+    def __init__(self, name: str | None, registry: Registry) -> None:
+        #: False as long as it runs, then True, or how it has failed.
+        self._done: bool | _Failure = False
         self._id: Id | None = None
         self._name = name
-        self._waiters: list[Token] = []
+        self._registry = registry
 
     @property
     def id(self) -> Id:
@@ -160,7 +164,7 @@ class JoinHandle(Park, Generic[T]):
 
     def is_finished(self) -> bool:
         """Whether the task has ended, in whatever way."""
-        return self._done
+        return bool(self._done)
 
     def abort(self) -> None:
         """Cancel the task: the await that it is suspended in raises CancelledError.
@@ -215,43 +219,80 @@ class JoinHandle(Park, Generic[T]):
                     self._unregister(current._token)
                     del current  # a cancellation's traceback refers to this frame
                     raise
-        if self._failure is None:
-            return self._result
+        if self._done is True:
+            return self._value
         del current  # the error's traceback refers to this frame, and it may end that task
         return self._outcome()
 
     def _arm(self, waiter: Any) -> None:
         if waiter is self:
             raise RuntimeError("a task cannot await its own handle: it would never end")
+        # Park's, without its calls.
         token = [waiter]
         waiter._token = token
-        self._waiters.append(token)
+        if self._registry.first_joiner.setdefault(self, token) is not token:
+            self._line_up(token)
         if self._done or waiter._must_cancel:
-            wake(token)
+            self._wake_late(token)
 
     def _register(self, token: Token) -> bool:
-        self._waiters.append(token)
-        return not self._done
+        if self._registry.first_joiner.setdefault(self, token) is not token:
+            self._line_up(token)
+        if self._done:
+            self._wake_joiners()
+            return False
+        return True
+
+    def _line_up(self, token: Token) -> None:
+        self._registry.other_joiners.setdefault(self, []).append(token)
+
+    def _wake_late(self, token: Token) -> None:
+        if self._done:
+            self._wake_joiners()
+        wake(token)
 
     def _unregister(self, token: Token) -> None:
-        leave(self._waiters, token)
+        # The first one keeps its place, which tells that there are others.
+        tokens = self._registry.other_joiners.get(self)
+        if tokens is not None:
+            leave(tokens, token)
 
-    def _settle(self, failure: _Failure | None) -> None:
+    def _settle(self, end: bool | _Failure) -> None:
         """Publish the outcome and wake all who wait; called once, by the task's owner."""
-        self._failure = failure
-        self._done = True
-        # copy() locks the list, _register's append() does too: whoever registers too
-        # late for this copy finds _done set.
-        for token in self._waiters.copy():
+        self._done = end
+        self._wake_joiners()
+
+    def _wake_joiners(self) -> None:
+        """Wake those who have registered, after the end.
+
+        Who registers too late to be found sees that `_done` is set, for both sides lock the
+        dict, or the list, in between. It calls this, too: lest its entry be left, with which
+        it may take another one out.
+        """
+        registry = self._registry
+        token = registry.first_joiner.pop(self, None)
+        if token is not None:
+            wake_behind(token)
+            if registry.other_joiners:
+                self._wake_others()
+
+    def _wake_others(self) -> None:
+        for token in self._registry.other_joiners.pop(self, _NOBODY).copy():
             wake_behind(token)
 
     def _fail(self, panic: BaseException | None) -> None:
         self._settle(_CANCELLED if panic is None else _Failure(panic, f"task {self.name!r}"))
 
+    @property
+    def _failure(self) -> _Failure | None:
+        end = self._done
+        return end if isinstance(end, _Failure) else None
+
     def _outcome(self) -> T:
-        failure = self._failure
-        if failure is None:
-            return self._result
+        failure = self._done
+        if failure is True:
+            return self._value
+        assert isinstance(failure, _Failure)
         failure.seen = True
         if failure.panic is None:
             raise JoinError(f"{self.name} was cancelled", self.id)
@@ -260,9 +301,9 @@ class JoinHandle(Park, Generic[T]):
     def _state(self) -> str:
         if not self._done:
             return "pending"
-        if self._failure is None:
+        if self._done is True:
             return "finished"
-        return "cancelled" if self._failure.panic is None else "panicked"
+        return "cancelled" if self._done is _CANCELLED else "panicked"
 
     def __repr__(self) -> str:
         return f"<JoinHandle {self.name!r} {self._state()}>"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .compat import clear_current_task, current_task, swap_current_task
 from .here import here
+from .registry import Registry
 from .task import Task, as_coroutine, new_task
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class LocalQueue:
 
     def __init__(self) -> None:
         self.queue: deque[Task[Any]] = deque()
-        self.tasks: set[Any] = set()
+        self.registry = Registry()
+        self.tasks = self.registry.tasks
         self.closed = False
         #: The thread that the tasks run on, from the first time that they do.
         self.thread: int | None = None
@@ -44,7 +46,7 @@ class LocalQueue:
         """A new task of the set."""
         core = here.core
         make = new_task if core is None else core.new_task
-        task = make(as_coroutine(coro), self, self.tasks, copy_context(), name)
+        task = make(as_coroutine(coro), self, self.registry, copy_context(), name)
         self.tasks.add(task)
         if self.closed:
             task._cut_off()

@@ -88,7 +88,6 @@ class LoopTask(asyncio.Task[Any], Waiter):
         "_must_cancel",
         "_name",
         "_requeue",
-        "_result",
         "_runner",
         "_step",
         "_token",
@@ -107,13 +106,12 @@ class LoopTask(asyncio.Task[Any], Waiter):
     _future: Any
     _home: WorkerLoop
     _name: str | None
-    #: What the carrier leaves; the future's own is C's.
-    _result: Any
+    #: What the carrier leaves, for the future's own is C's; while it waits, what it is woken with.
+    _value: Any
     #: What is resumed, and how, see carrier.py; no step before the first poll, nor after the end.
     _runner: Any
     _step: Step | None
     _token: Token
-    _value: Any
 
     def __init__(
         self,
@@ -177,7 +175,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         except StopIteration as stop:
             if step is None:
                 loop.worker.carry = True
-            self._result = stop.value
+            self._value = stop.value
             self._returned()
         except asyncio.CancelledError as error:
             self._end_cancelled(error)
@@ -249,7 +247,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
         unregister_task(self)
         self._runner = self._step = None
         try:
-            _set_result(self, self._result)
+            _set_result(self, self._value)
         except asyncio.InvalidStateError as error:
             self._ended_before(error)
 

@@ -93,7 +93,7 @@ class Waiter:
     __slots__ = ()
 
     _token: Token
-    _must_cancel: bool
+    _must_cancel: bool | tuple[Any]
     _home: Any
     # Of those which are tasks: see task.py.
     _budget: int

@@ -24,9 +24,8 @@ No state is stored: a task *is* where it is referenced from, so nothing has to b
 in step. Two flags can be set from outside at any time. `_must_cancel` is looked at
 before each poll and after each arming; `cancel()` sets it and then tries to win the
 token, so a task is woken for its cancellation if it was parked and sees the flag if it
-was not. The `_registry` (the set of live tasks that it belongs to, which keeps it from
-being collected half-way) holds it from spawn to end; who removes it from there may
-publish its outcome, so a task that is cut off at shutdown while it still runs somewhere
+was not. The `_registry` holds it from spawn to end; who removes it from there may publish
+its outcome, so a task that is cut off at shutdown while it still runs somewhere
 ends exactly once.
 
 `_home` is where the task is queued when it becomes runnable, as an object with
@@ -45,7 +44,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextvars import Context
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from .carrier import (
     ENDED,
@@ -66,6 +65,7 @@ from .park import NO_TOKEN, Park, Token, Waiter, awaited, wake
 from .trio import running_trio
 
 if TYPE_CHECKING:
+    from .registry import Registry
     from .seat import Seat
     from .worker import Worker
 
@@ -102,28 +102,24 @@ class Task(JoinHandle[T], Waiter):
 
     _aborted: bool
     _budget: int
-    _cancel_message: Any
     _cancelling: int
     _context: Context | None
     _future: Any
     _home: Any
     _locals: dict[Any, Any] | None
-    _must_cancel: bool
+    #: With what message, as a tuple of it, if it is to be cancelled.
+    _must_cancel: Literal[False] | tuple[Any]
     #: The worker whose poll loop polls it; see NO_WORKER.
     _poller: Any
-    _registry: set[Any]
     #: What is resumed, and how, see carrier.py. There is no step before the first poll, and no
     #: runner after the end.
     _runner: Any
     _step: Step | None
     _token: Token
-    #: What it is woken with, see sync/mpsc/channel.py; set by itself before it parks.
-    _value: Any
 
     __slots__ = (
         "_aborted",
         "_budget",
-        "_cancel_message",
         "_cancelling",
         "_context",
         "_future",
@@ -131,11 +127,9 @@ class Task(JoinHandle[T], Waiter):
         "_locals",
         "_must_cancel",
         "_poller",
-        "_registry",
         "_runner",
         "_step",
         "_token",
-        "_value",
     )
 
     # The poll loop's side: each is called by the task's owner only.
@@ -144,28 +138,33 @@ class Task(JoinHandle[T], Waiter):
         """running → done, with a result, which has been stored; `worker` polls it."""
         # _release(), _settle() and wake_behind() written out: three calls less are 10 % of a
         # spawn and join.
+        registry = self._registry
         try:
-            self._registry.remove(self)
+            registry.tasks.remove(self)
         except KeyError:
             return
         self._runner = self._context = self._step = None  # and no task-local is left
         self._done = True
-        for token in self._waiters.copy():
-            if token:
-                try:
-                    waiter = token.pop()
-                except IndexError:
-                    continue
-                home = waiter._home
-                if home is worker.core:
-                    queue = worker.queue
-                    queue.append(waiter)
-                    if worker.sleepers and len(queue) > 1:
-                        worker.share()
-                elif home is worker:
-                    worker.pinned.append(waiter)
-                else:
-                    home.push(waiter)
+        token = registry.first_joiner.pop(self, None)
+        if token is None:
+            return
+        try:
+            waiter = token.pop()
+        except IndexError:
+            pass
+        else:
+            home = waiter._home
+            if home is worker.core:
+                queue = worker.queue
+                queue.append(waiter)
+                if worker.sleepers and len(queue) > 1:
+                    worker.share()
+            elif home is worker:
+                worker.pinned.append(waiter)
+            else:
+                home.push(waiter)
+        if registry.other_joiners:
+            self._wake_others()
 
     def _raised(self, error: BaseException) -> bool:
         """running → done, by an exception; False if the task was cut off before."""
@@ -186,7 +185,7 @@ class Task(JoinHandle[T], Waiter):
     def _release(self) -> bool:
         """Leave the registry and let the coroutine go; False if it was cut off before."""
         try:
-            self._registry.remove(self)
+            self._registry.tasks.remove(self)
         except KeyError:
             return False
         self._runner = self._context = self._locals = self._step = None
@@ -227,39 +226,35 @@ class Task(JoinHandle[T], Waiter):
 
     def _poll_cancelled(self) -> Any:
         """Poll with the cancellation that `_must_cancel` asks for."""
-        self._must_cancel = False
+        request, self._must_cancel = self._must_cancel, False
+        message = request[0] if request else None
         runner, step, context = self._runner, self._step, self._context
         assert context is not None
         future, self._future = self._future, None
         if future is not None:
             # Asked for on another thread: only here may the future be touched. It goes
             # on as in cancel(): the future's end brings the CancelledError.
-            if future.cancel(msg=self._cancel_message):
+            if future.cancel(msg=message):
                 return _FuturePark(future)
             if asyncio.isfuture(future) and future.done():
-                self._must_cancel = True
+                self._must_cancel = request
                 return _FuturePark(future)
         if step is None:
             close_unstarted(runner)
             raise asyncio.CancelledError
         if isinstance(step, Throw):  # its error comes too late
             self._step = step.step
-        error = self._cancelled_error()
+        error = asyncio.CancelledError(*(() if message is None else (message,)))
         try:
             return context.run(throw, runner, error)
         except RuntimeError as failure:
             if not is_busy_context(failure):
                 raise
-            self._cancel_message = error.args[0] if error.args else None
-            self._must_cancel = True
+            self._must_cancel = request
             return _BusyContext()
         finally:
             # This frame outlives the call in the traceback of what is raised.
             del self, runner, step, context, error
-
-    def _cancelled_error(self) -> asyncio.CancelledError:
-        message, self._cancel_message = self._cancel_message, None
-        return asyncio.CancelledError() if message is None else asyncio.CancelledError(message)
 
     def _out_of_budget(self) -> bool:
         """Whether an await that is ready at once has to yield all the same."""
@@ -278,7 +273,7 @@ class Task(JoinHandle[T], Waiter):
         thread is left to itself, and its end goes unnoticed.
         """
         try:
-            self._registry.remove(self)
+            self._registry.tasks.remove(self)
         except KeyError:
             return
         self._fail(None)
@@ -302,7 +297,7 @@ class Task(JoinHandle[T], Waiter):
                 raise asyncio.CancelledError
             yielded = context.run(throw, runner, asyncio.CancelledError())
         except StopIteration as stop:
-            self._result = stop.value
+            self._value = stop.value
             self._returned()
         except BaseException as error:
             self._raised(error)
@@ -377,8 +372,7 @@ class Task(JoinHandle[T], Waiter):
         if touchable and future.cancel(msg=msg):
             return True
         with _cancel_lock:
-            self._cancel_message = msg
-            self._must_cancel = True
+            self._must_cancel = (msg,)
         if not touchable:
             wake(self._token)
         # Else the future wakes the task, in the order of its callbacks: the loop's own stand
@@ -400,17 +394,18 @@ class Task(JoinHandle[T], Waiter):
 
     def cancelled(self) -> bool:
         """Whether the task ended by a cancellation."""
-        return self._done and self._failure is not None and self._failure.panic is None
+        failure = self._failure
+        return failure is not None and failure.panic is None
 
     def done(self) -> bool:
         """Whether the task has ended."""
-        return self._done
+        return bool(self._done)
 
     def result(self) -> T:
         """The result; raises what the task raised, as `asyncio.Task.result`."""
         error = self.exception()
         if error is None:
-            return self._result
+            return self._value
         try:
             raise error
         finally:
@@ -437,7 +432,9 @@ class Task(JoinHandle[T], Waiter):
     def remove_done_callback(self, callback: Callable[[Task[T]], object]) -> int:
         """Forget `callback`; returns how often it was registered."""
         removed = 0
-        for token in self._waiters.copy():
+        registry = self._registry
+        first, others = registry.first_joiner.get(self), registry.other_joiners.get(self)
+        for token in [first or NO_TOKEN, *(others or ())]:
             if token and isinstance(token[0], _DoneCallback) and token[0].callback == callback:
                 token.clear()
                 self._unregister(token)
@@ -515,7 +512,7 @@ class MainTask(Task[T]):
 def new_task(
     coro: Coroutine[Any, Any, Any],
     home: Any,
-    registry: set[Any],
+    registry: Registry,
     context: Context,
     name: str | None = None,
     kind: type[Task[Any]] = Task,
@@ -523,15 +520,13 @@ def new_task(
     """A task that nobody has queued yet.
 
     A function, because to call a class that has an `__init__` takes 150 ns more, a
-    fifteenth of a spawn and join. `_budget`, `_cancel_message`, `_poller` and `_result` are
-    set before they are read.
+    fifteenth of a spawn and join. `_budget`, `_poller` and `_value` are set before they are
+    read.
     """
     task = _new(kind)
     task._done = False
-    task._failure = None
     task._id = None
     task._name = name
-    task._waiters = []
     task._aborted = False
     task._cancelling = 0
     task._context = context

@@ -32,6 +32,7 @@ from .hooks import call_hook
 from .idle import FREE_THREADED, TIDY_AFTER, WATCH
 from .loop import WorkerLoop
 from .park import Park, Token
+from .registry import Registry
 from .seat import Seat
 from .task import BUDGET, Task, is_busy_context
 from .timer import RESOLUTION, Timers
@@ -76,8 +77,8 @@ class Worker:
         self.lifo: list[Task[Any]] = []
         #: Runnable tasks that stay on this worker; with the others where nobody steals.
         self.pinned = self.queue if core.alone else deque[Task[Any]]()
-        #: The live tasks that were spawned here: keeps them from being collected.
-        self.tasks: set[Any] = set()
+        #: Of the tasks that were spawned here.
+        self.registry = Registry()
         self.timers = Timers()
         self._timer_line, self._timer_heap = self.timers.line, self.timers.heap
         self.baton = Baton(self.unpark)
@@ -132,9 +133,9 @@ class Worker:
     def spawn(self, coro: Any, name: str | None, context: Context) -> Task[Any]:
         """A new task, at the back of the queue. Only for the worker's own driver."""
         core = self.core
-        tasks = self.tasks
-        task = core.new_task(coro, core, tasks, context, name)
-        tasks.add(task)
+        registry = self.registry
+        task = core.new_task(coro, core, registry, context, name)
+        registry.tasks.add(task)
         if core.closing:
             task._cut_off()
             task._close()
@@ -276,7 +277,7 @@ class Worker:
                 except StopIteration as stop:
                     if step is None:
                         carry = True
-                    task._result = stop.value
+                    task._value = stop.value
                     task._returned(self)
                     continue
                 except WorkerClosed:

@@ -319,6 +319,6 @@ def _results(branches: Branches) -> tuple[Any, ...]:
         if failed:
             branches.log_failures(but=failed[0])
             failed[0].result()
-        return tuple([branch._result for branch in branches.branches])
+        return tuple([branch._value for branch in branches.branches])
     finally:
         del branches, failed  # an error's traceback refers to this frame

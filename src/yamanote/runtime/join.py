@@ -273,8 +273,8 @@ class JoinHandle(Park, Generic[T]):
         token = registry.first_joiner.pop(self, None)
         if token is not None:
             wake_behind(token)
-            if registry.other_joiners:
-                self._wake_others()
+        if registry.other_joiners:
+            self._wake_others()
 
     def _wake_others(self) -> None:
         for token in self._registry.other_joiners.pop(self, _NOBODY).copy():

@@ -209,12 +209,10 @@ class Core:
             worker.unpark()
 
     def panicked(self, error: BaseException) -> None:
-        """An exception has escaped a task: does it stop the runtime?"""
+        """An exception has escaped a task, not by a cancellation: does it stop the runtime?"""
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self._fail(error)
-        elif self.config.unhandled_panic == "shutdown_runtime" and not isinstance(
-            error, asyncio.CancelledError
-        ):
+        elif self.config.unhandled_panic == "shutdown_runtime":
             failure = RuntimeError(
                 "a task panicked, and this runtime is configured to shut down then "
                 "(unhandled_panic='shutdown_runtime')"

@@ -39,7 +39,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from asyncio import base_tasks, events
+from asyncio import CancelledError, base_tasks, events
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextvars import Context
@@ -143,7 +143,7 @@ class Task(JoinHandle[T], Waiter):
             registry.tasks.remove(self)
         except KeyError:
             return
-        self._runner = self._context = self._step = None  # and no task-local is left
+        self._runner = self._context = None  # no task-local is left, and the step is its class's
         self._done = True
         token = registry.first_joiner.pop(self, None)
         if token is None:
@@ -167,10 +167,11 @@ class Task(JoinHandle[T], Waiter):
             self._wake_others()
 
     def _raised(self, error: BaseException) -> bool:
-        """running → done, by an exception; False if the task was cut off before."""
+        """running → done, by an exception; whether it is a panic, and not a cancellation, or the
+        end of a task that was cut off before."""
         if not self._release():
             return False
-        cancelled = isinstance(error, asyncio.CancelledError) or (
+        cancelled = isinstance(error, CancelledError) or (
             # It awaited a task that was cancelled a moment before itself.
             self._aborted and isinstance(error, JoinError) and error.is_cancelled()
         )
@@ -180,7 +181,7 @@ class Task(JoinHandle[T], Waiter):
             # an exception may refuse: one that is a frozen dataclass.
             error.with_traceback(users_part(traceback))
         self._fail(None if cancelled else error)
-        return True
+        return not cancelled
 
     def _release(self) -> bool:
         """Leave the registry and let the coroutine go; False if it was cut off before."""
@@ -230,8 +231,9 @@ class Task(JoinHandle[T], Waiter):
         message = request[0] if request else None
         runner, step, context = self._runner, self._step, self._context
         assert context is not None
-        future, self._future = self._future, None
+        future = self._future
         if future is not None:
+            self._future = None
             # Asked for on another thread: only here may the future be touched. It goes
             # on as in cancel(): the future's end brings the CancelledError.
             if future.cancel(msg=message):
@@ -241,10 +243,10 @@ class Task(JoinHandle[T], Waiter):
                 return _FuturePark(future)
         if step is None:
             close_unstarted(runner)
-            raise asyncio.CancelledError
-        if isinstance(step, Throw):  # its error comes too late
+            raise CancelledError
+        if step.__class__ is Throw:  # its error comes too late
             self._step = step.step
-        error = asyncio.CancelledError(*(() if message is None else (message,)))
+        error = CancelledError() if message is None else CancelledError(message)
         try:
             return context.run(throw, runner, error)
         except RuntimeError as failure:
@@ -294,8 +296,8 @@ class Task(JoinHandle[T], Waiter):
         try:
             if self._step is None:
                 close_unstarted(runner)
-                raise asyncio.CancelledError
-            yielded = context.run(throw, runner, asyncio.CancelledError())
+                raise CancelledError
+            yielded = context.run(throw, runner, CancelledError())
         except StopIteration as stop:
             self._value = stop.value
             self._returned()
@@ -319,7 +321,7 @@ class Task(JoinHandle[T], Waiter):
         self._runner = self._context = self._locals = self._step = None
         if step is not None:
             try:
-                context.run(throw, runner, asyncio.CancelledError())
+                context.run(throw, runner, CancelledError())
             except BaseException:
                 pass  # it has ended
         try:
@@ -361,14 +363,16 @@ class Task(JoinHandle[T], Waiter):
         """Request cancellation, as `asyncio.Task.cancel`; any thread may call it."""
         if self._done:
             return False
+        future = self._future
+        if future is None:
+            with _cancel_lock:
+                self._cancelling += 1
+                self._must_cancel = (msg,)
+            wake(self._token)
+            return True
         with _cancel_lock:
             self._cancelling += 1
-        future = self._future
-        touchable = (
-            future is not None
-            and future.get_loop() is asyncio._get_running_loop()
-            and asyncio.isfuture(future)
-        )
+        touchable = future.get_loop() is asyncio._get_running_loop() and asyncio.isfuture(future)
         if touchable and future.cancel(msg=msg):
             return True
         with _cancel_lock:
@@ -419,7 +423,7 @@ class Task(JoinHandle[T], Waiter):
         if failure is None:
             return None
         if failure.panic is None:
-            raise asyncio.CancelledError
+            raise CancelledError
         failure.seen = True
         return failure.panic
 
@@ -579,7 +583,7 @@ class _FuturePark(Park):
 def _is_cancelled(future: Any) -> bool:
     """Whether to await a future that is done raises CancelledError."""
     # gather()'s is not cancelled, but has the error of one that is.
-    return future.cancelled() or isinstance(future.exception(), asyncio.CancelledError)
+    return future.cancelled() or isinstance(future.exception(), CancelledError)
 
 
 class OtherLoopsFuture(Park):

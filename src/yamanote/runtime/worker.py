@@ -80,7 +80,7 @@ class Worker:
         #: Of the tasks that were spawned here.
         self.registry = Registry()
         self.timers = Timers()
-        self._timer_line, self._timer_heap = self.timers.line, self.timers.heap
+        self._timer_line, self._timer_heap = self.timers.deadlines, self.timers.heap
         self.baton = Baton(self.unpark)
         self.seat = Seat()
         #: Whether its driver has something else to do: see `drive`.
@@ -295,8 +295,10 @@ class Worker:
                         self._yielded.append(task)
                     elif task._home is core:
                         queue.append(task)
+                    elif task._home is self:
+                        self.pinned.append(task)
                     else:
-                        self._queue_again(task)
+                        task._home.push(task)
                     if other:  # a yield gives the others their turn
                         break
                 elif yielded is ENDED:

@@ -33,7 +33,7 @@ from .compat import (
 )
 from .here import here
 from .hooks import TaskHooks, call_hook
-from .idle import Idle
+from .idle import Idle, Lonely
 from .join import logger
 from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
@@ -98,9 +98,9 @@ class Core:
             self.new_task = TaskHooks(*task_hooks).new_task
         self.pool = BlockingPool(self)
         count = config.worker_threads or 1
-        self.idle = Idle(count)
         #: Whether there is one worker, from which nobody steals.
         self.alone = count == 1
+        self.idle = Lonely(self) if self.alone else Idle(count)
         self.workers = [Worker(self, index, make_loop) for index in range(count)]
 
     # Tasks come in.

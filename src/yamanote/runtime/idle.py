@@ -25,6 +25,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core import Core
     from .worker import Worker
 
 #: Whether this build of CPython can run without the GIL.
@@ -46,7 +47,7 @@ class Idle:
         # Re-entrant: the collector may run inside, and a `__del__` that aborts tasks.
         self._lock = threading.RLock()
         self._limit = workers // 2
-        self.sleepers: list[Worker] = []
+        self.sleepers: list[Any] = []
         self.searching = 0
         #: Who keeps watch, and whether there is something to look for.
         self.watcher: Worker | None = None
@@ -144,3 +145,17 @@ class Idle:
         with self._lock:
             if worker in self.sleepers:
                 self.sleepers.remove(worker)
+
+
+class Lonely(Idle):
+    """Where there is one worker. Nobody searches, and among the sleepers is something while it
+    sleeps."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(1)
+        self._core = core
+
+    def notify(self) -> None:
+        self._core.workers[0].unpark()

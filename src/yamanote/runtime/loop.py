@@ -47,7 +47,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         selector = make_selector()
         super().__init__(selector)
         # Set now: creating the loop has not waited for anything.
-        selector.turn = worker.turn
+        selector.select = worker.turn  # type: ignore[assignment,method-assign]
         selector.wake = worker.wake_all
         self.selector = selector
         self.worker = worker

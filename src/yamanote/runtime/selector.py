@@ -27,7 +27,6 @@ class WorkerSelector(selectors.DefaultSelector):
 
     level_triggered = True
 
-    turn: Callable[[float | None], Any]
     #: Takes the tokens of those whose event has come.
     wake: Callable[[list[Token]], object]
 
@@ -46,9 +45,6 @@ class WorkerSelector(selectors.DefaultSelector):
         """Have each write to an eventfd end a wait, or the next one, and nothing else. For those
         that are not level-triggered."""
         raise NotImplementedError
-
-    def select(self, timeout: float | None = None) -> Any:
-        return self.turn(timeout)
 
     def waits_for_calls_only(self) -> bool:
         """Whether nothing is watched but what wakes the loop."""

@@ -70,6 +70,7 @@ class Worker:
         self.core = core
         self.index = index
         self.sleepers = core.idle.sleepers
+        self._alone = core.alone
         #: Runnable tasks that roam; others steal from its front.
         self.queue: deque[Task[Any]] = deque()
         #: The roaming task woken last, to be polled next: what it was sent is in the
@@ -121,8 +122,9 @@ class Worker:
         self._until_global = config.global_queue_interval
         self.clock = core.clock
         self.random = random.Random(None if config.seed is None else config.seed + index)
-        #: Holds an element while the driver sleeps; who pops it must wake the driver.
-        self._sleeping: list[None] = []
+        #: Holds an element while the driver sleeps; who pops it must wake the driver. A lonely
+        #: worker's is what tells who sleeps.
+        self._sleeping: list[None] = core.idle.sleepers if core.alone else []
         self.loop = make_loop(self)
         self.selector = self.loop.selector
         self.poll_io = self.selector.poll_io
@@ -346,9 +348,11 @@ class Worker:
             if not found and not self._watching:
                 self.core.idle.watch(self)
                 self._watching = self.core.idle.watcher is self
-        elif timeout == 0 and not (
+        elif not (
             self.pinned or self.queue or self.lifo or self.core.injection or self.seat.queues
         ):
+            if timeout != 0:
+                return self._rest(timeout)
             # asyncio's own business.
             if self._watching:
                 self._end_watch()
@@ -364,7 +368,11 @@ class Worker:
             if self._watching:
                 self._end_watch()
             return self._poll_io_on()
-        if self._search():
+        return self._rest(timeout)
+
+    def _rest(self, timeout: float | None) -> Any:
+        """Search the others' queues, if there are others, and else sleep."""
+        if not self._alone and self._search():
             self._end_watch()
             self.run_tasks()
             return self.poll_io(0)
@@ -483,10 +491,12 @@ class Worker:
 
     def _sleep(self, timeout: float | None) -> Any:
         """Wait for I/O, a timer or a wake-up, at the most `timeout` seconds."""
-        now = self.clock.now()
-        deadline = math.inf if timeout is None else now + timeout
-        deadline = min(deadline, self.timers.next_deadline())
-        timeout = None if deadline == math.inf else min(max(deadline - now, 0), _LONGEST_SLEEP)
+        deadline = self.timers.next_deadline()
+        if timeout is not None or deadline != math.inf:
+            now = self.clock.now()
+            if timeout is not None:
+                deadline = min(deadline, now + timeout)
+            timeout = min(max(deadline - now, 0), _LONGEST_SLEEP)
 
         core = self.core
         # In this order: who finds this worker among the sleepers must be able to wake it.
@@ -494,7 +504,8 @@ class Worker:
         must_look = self._watching
         if self._watching:
             self._watching = core.idle.watch_on(self)
-        must_look |= core.idle.sleep(self)
+        if not self._alone:
+            must_look |= core.idle.sleep(self)
         # Announced; now look at everything once more, see idle.py.
         if self._has_work():
             timeout = 0
@@ -524,7 +535,8 @@ class Worker:
                 self._sleeping.pop()
             except IndexError:
                 pass  # the byte that woke us is read by the loop
-            core.idle.awake(self)
+            if not self._alone:
+                core.idle.awake(self)
         if self._watching and (events or self._has_work()):
             self._end_watch()
         if len(self.queue) > 1:
@@ -553,7 +565,7 @@ class Worker:
             or self.queue
             or core.injection
             or self.baton.wanted
-            or self.seat.has_work()
+            or (self.seat.queues and self.seat.has_work())
             or (self.loop.driven and core.has_ended(self))
             or self.loop.ready
         )

@@ -12,10 +12,11 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .here import here
-from .idle import FREE_THREADED, TIDY_AFTER
+from .idle import TIDY_AFTER
 from .join import JoinHandle
 from .park import lock_timeout
 from .registry import Registry
+from .shared import FREE_THREADED
 
 if TYPE_CHECKING:
     from .core import Core

@@ -23,6 +23,8 @@ from collections.abc import Callable, Coroutine, Generator
 from types import GeneratorType, TracebackType, coroutine
 from typing import Any
 
+from .shared import sentinel
+
 Step = Callable[[Any, Any], Any]
 Carrier = Generator[Any, Any, None]
 
@@ -30,7 +32,7 @@ Carrier = Generator[Any, Any, None]
 CARRY: Step = GeneratorType.send
 
 #: What a carrier yields when the coroutine has returned.
-ENDED: Any = type("ENDED", (), {"__slots__": ()})()
+ENDED: Any = sentinel("end of a coroutine")
 
 #: How many carriers without a task are kept. Those of 10,000 sleepers that have woken are not.
 SPARE = 64

@@ -37,9 +37,10 @@ from .idle import Idle, Lonely
 from .join import logger
 from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
-from .park import Callback
+from .park import NO_TOKEN, Callback
 from .registry import Registry
 from .seat import Seat
+from .shared import leave_uncounted
 from .task import MainTask, Task, as_coroutine, new_task
 from .trio import running_trio
 from .worker import Worker, WorkerClosed, close_all
@@ -101,6 +102,10 @@ class Core:
         #: Whether there is one worker, from which nobody steals.
         self.alone = count == 1
         self.idle = Lonely(self) if self.alone else Idle(count)
+        if not self.alone:
+            leave_uncounted(
+                here, NO_TOKEN, self, self.clock, self.injection, self.idle, self.idle.sleepers
+            )
         self.workers = [Worker(self, index, make_loop) for index in range(count)]
 
     # Tasks come in.

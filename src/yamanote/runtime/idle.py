@@ -19,7 +19,6 @@ at all queues once more. One of the two sees the other.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -27,9 +26,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .core import Core
     from .worker import Worker
-
-#: Whether this build of CPython can run without the GIL.
-FREE_THREADED = "t" in getattr(sys, "abiflags", "")
 
 #: How many seconds a thread waits before it sees to what it has dropped: see Core.tidy.
 TIDY_AFTER = 0.01

@@ -43,8 +43,8 @@ from .compat import (
     swap_current_task,
     unregister_task,
 )
-from .idle import FREE_THREADED
 from .park import NO_TOKEN, Park, Token, Waiter, awaited, wake
+from .shared import FREE_THREADED
 from .task import BUDGET, NO_WORKER, is_busy_context
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ class Registry:
     build.
     """
 
-    __slots__ = ("first_joiner", "other_joiners", "tasks")
+    __slots__ = ("first_joiner", "no_token", "other_joiners", "tasks")
 
     def __init__(self) -> None:
         #: Keeps them from being collected half-way.
@@ -23,4 +23,6 @@ class Registry:
         #: later, would be 72 bytes and another object for the collector. There are others only
         #: where there has been a first.
         self.first_joiner: dict[Any, Token] = {}
+        #: That of its tasks before they have parked: one for all would be all threads' to count.
+        self.no_token: Token = []
         self.other_joiners: dict[Any, list[Token]] = {}

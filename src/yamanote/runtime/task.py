@@ -541,7 +541,7 @@ def new_task(
     task._registry = registry
     task._runner = coro
     task._step = None
-    task._token = NO_TOKEN
+    task._token = registry.no_token
     return task
 
 

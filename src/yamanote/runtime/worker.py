@@ -29,11 +29,12 @@ from .carrier import CARRY, ENDED, SPARE, Carrier, Step, new_carrier, own_step
 from .compat import clear_current_task, swap_current_task
 from .here import here
 from .hooks import call_hook
-from .idle import FREE_THREADED, TIDY_AFTER, WATCH
+from .idle import TIDY_AFTER, WATCH
 from .loop import WorkerLoop
 from .park import Park, Token
 from .registry import Registry
 from .seat import Seat
+from .shared import FREE_THREADED
 from .task import BUDGET, Task, is_busy_context
 from .timer import RESOLUTION, Timers
 from .wakeup import make_wakeup
@@ -271,8 +272,10 @@ class Worker:
                     elif carry:
                         carrier = carriers.pop() if carriers else new_carrier()
                         yielded = task._context.run(CARRY, carrier, task)
+                        task._runner = carrier
                         carry = yielded is ENDED
-                        task._step, task._runner = CARRY, carrier
+                        if not carry:
+                            task._step = CARRY
                     else:
                         task._step = own_step(task._runner)
                         yielded = task._context.run(task._step, task._runner, None)

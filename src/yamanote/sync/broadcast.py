@@ -29,6 +29,7 @@ from typing import Any, Final, Generic, Self, TypeVar, final
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
 from ..runtime.park import Park, ThreadWaiter, Token, check_may_block
+from ..runtime.shared import sentinel
 from ..runtime.task import Task
 from .deadline import Deadline
 from .errors import Lagged, RecvError, SendError, TryRecvError
@@ -40,9 +41,9 @@ T = TypeVar("T")
 
 MAX_CAPACITY: Final = 1 << 30
 
-NOTHING: Final[Any] = object()
-CLOSED: Final[Any] = object()
-BUSY: Final[Any] = object()
+NOTHING: Final[Any] = sentinel("nothing")
+CLOSED: Final[Any] = sentinel("closed channel")
+BUSY: Final[Any] = sentinel("busy channel")
 
 _END: Final = "all senders are gone, and all that they sent has been received"
 _BUSY: Final = (

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar, final
 
 from ..runtime.compat import current_task
+from ..runtime.shared import sentinel
 from ..task.coop import consume_budget
 from .errors import SetError
 from .notify import Notify
 
 T = TypeVar("T")
 
-UNSET: Final[Any] = object()
+UNSET: Final[Any] = sentinel("unset value")
 
 
 @final

@@ -47,6 +47,7 @@ from typing import Any, Final
 
 from ...runtime.compat import current_task
 from ...runtime.park import NO_TOKEN, Park, ThreadWaiter, Token, Waiter, wait_outside, wake
+from ...runtime.shared import sentinel
 from ..budget import spend_budget
 from ..section import Section
 
@@ -54,7 +55,7 @@ from ..section import Section
 NONE: Final = -1
 
 #: The gift of a receiver that has got none.
-NOTHING: Final = object()
+NOTHING: Final = sentinel("nothing")
 
 
 class Channel(Section, Park):

@@ -268,6 +268,23 @@ def test_an_abort_sends_nothing() -> None:
     served(Aborts, talk)
 
 
+def test_writing_after_the_connection_is_lost_does_nothing() -> None:
+    class Late(Connection):
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.loop.call_soon(self.after, exc)
+
+        def after(self, exc: Exception | None) -> None:
+            self.transport.write(b"late")
+            super().connection_lost(exc)
+
+    def talk(clients: Clients) -> None:
+        sock, protocol = clients.open()
+        sock.close()
+        assert protocol.lost.wait(LIMIT)
+
+    served(Late, talk)
+
+
 def test_a_file_between_writes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"f" * 200_000)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import main_thread
 from .compat import all_tasks, current_task, unregister_task
-from .corked import CorkedTransport
+from .corked import CorkedTransport, Outbox
 from .here import here
 from .loop_task import LoopTask
 from .selector import make_selector
@@ -56,6 +56,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         self.ready: deque[Any] = self._ready  # type: ignore[attr-defined]
         #: Has a LoopTask run in its turn among the callbacks. On the loop's thread only.
         self.queue_task: Callable[[LoopTask], None] = self.ready.append
+        self.outbox = Outbox(self.ready)
         self.driven = False
         self._thread_hooks: Any = None
         self._on_main_thread = False

@@ -13,11 +13,13 @@ class SocketTransport(selector_events._SelectorSocketTransport):  # type: ignore
     if not TYPE_CHECKING:
 
         def write(self, data):
-            if self._loop._thread_id != threading.get_ident():
-                self._loop._claim()
+            loop = self._loop  # None once the connection is lost
+            if loop is not None and loop._thread_id != threading.get_ident():
+                loop._claim()
             return super().write(data)
 
         def writelines(self, list_of_data):
-            if self._loop._thread_id != threading.get_ident():
-                self._loop._claim()
+            loop = self._loop
+            if loop is not None and loop._thread_id != threading.get_ident():
+                loop._claim()
             return super().writelines(list_of_data)

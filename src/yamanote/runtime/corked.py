@@ -1,4 +1,4 @@
-"""A socket transport that sends once per turn of the loop.
+"""A socket transport that sends once per turn of the loop, and reads with the others.
 
 A protocol that writes a response's head and then its body has them sent by one system call,
 and as one packet, when the callbacks of this turn have run. It costs a server half of what it
@@ -7,10 +7,12 @@ spends on sending.
 
 from __future__ import annotations
 
+from asyncio import BufferedProtocol
 from collections import deque
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from .inbox import Reader
 from .transport import SocketTransport
 
 # More than this many bytes do not wait, for the transport's limits are to be heard of in time.
@@ -82,6 +84,17 @@ class CorkedTransport(SocketTransport):
             #: Not once asyncio's `write` has more to look at than whether there is a buffer.
             self._gathers = True
             super().__init__(*args, **kwargs)
+
+        def set_protocol(self, protocol):
+            #: Whether it reads into the protocol's own buffer.
+            self.buffered = isinstance(protocol, BufferedProtocol)
+            super().set_protocol(protocol)
+
+        def _add_reader(self, fd, callback, *args):
+            if self._loop.get_debug():
+                super()._add_reader(fd, callback, *args)
+            elif self.is_reading():
+                self._loop.add_read_handle(fd, Reader(self, callback, self._loop))
 
         def write(self, data):
             if self._gathers and data.__class__ is bytes and len(data) < _MOST:

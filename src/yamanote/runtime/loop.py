@@ -54,6 +54,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         self._clock = worker.core.clock
         #: asyncio's callbacks that wait.
         self.ready: deque[Any] = self._ready  # type: ignore[attr-defined]
+        selector.ready = self.ready
         #: Has a LoopTask run in its turn among the callbacks. On the loop's thread only.
         self.queue_task: Callable[[LoopTask], None] = self.ready.append
         self.outbox = Outbox(self.ready)
@@ -131,6 +132,19 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         """Give a connected socket to a protocol. On the loop's thread only."""
         self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
         CorkedTransport(self, sock, protocol)
+
+    def add_read_handle(self, fd: int, handle: events.Handle) -> None:
+        """As asyncio's `_add_reader`, with a handle of one's own."""
+        self._claim()
+        self._check_closed()  # type: ignore[attr-defined]
+        key = self.selector.get_map().get(fd)
+        if key is None:
+            self.selector.register(fd, selectors.EVENT_READ, (handle, None))
+            return
+        reader, writer = key.data
+        self.selector.modify(fd, key.events | selectors.EVENT_READ, (handle, writer))
+        if reader is not None:
+            reader.cancel()
 
     def run_once(self) -> None:
         """One turn: tasks, I/O, due timers, callbacks."""

@@ -17,13 +17,14 @@ import selectors
 import signal
 import socket
 import sys
-import threading
 from asyncio import events
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from . import main_thread
+from .at_once import AtOnce
 from .compat import all_tasks, current_task, unregister_task
 from .corked import CorkedTransport, Outbox
 from .here import here
@@ -44,13 +45,13 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     """The event loop of one worker."""
 
     def __init__(self, worker: Worker) -> None:
+        self.worker = worker
         selector = make_selector()
         super().__init__(selector)
         # Set now: creating the loop has not waited for anything.
         selector.select = worker.turn  # type: ignore[assignment,method-assign]
         selector.wake = worker.wake_all
         self.selector = selector
-        self.worker = worker
         self._clock = worker.core.clock
         #: asyncio's callbacks that wait.
         self.ready: deque[Any] = self._ready  # type: ignore[attr-defined]
@@ -74,7 +75,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     def enter(self) -> None:
         """Make this the running loop of the calling thread."""
         self.driven = True
-        self._thread_id = threading.get_ident()
+        self._thread_id = get_ident()
         self._thread_hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(
             firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
@@ -210,7 +211,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         thread = self._thread_id
         if thread is None:
             return
-        if thread != threading.get_ident():
+        if thread != get_ident():
             raise RuntimeError(
                 "this event loop runs on another thread: use call_soon_threadsafe() or "
                 "asyncio.run_coroutine_threadsafe(), or keep the tasks that share an "
@@ -241,27 +242,33 @@ class WorkerLoop(asyncio.SelectorEventLoop):
                 self.call_soon_threadsafe(func, future, context=where)
 
     def get_debug(self) -> bool:
-        # asyncio.Future() asks for it: the one trace of a future that is made directly.
-        if self._thread_id == threading.get_ident():
+        # asyncio.Future() asks for it: the one trace of a future that is made directly. So does
+        # each handle and task, for which no call is made.
+        if self.worker.polling and self._thread_id == get_ident():
             self._claim()
-        return super().get_debug()
+        return self._debug  # type: ignore[attr-defined,no-any-return]
 
     if not TYPE_CHECKING:  # the signatures stay those of the base class
 
         def call_soon(self, callback, *args, context=None):
             thread = self._thread_id
-            if thread is not None and thread != threading.get_ident():
+            if thread == get_ident():
+                kind = callback.__class__
+                if kind is LoopTask:  # a future that it awaits is done
+                    return self.queue_task(callback)
+                if kind is AtOnce:
+                    return callback.call(*args)
+                if not self._debug:
+                    # asyncio's, without its three calls.
+                    if self.worker.polling:
+                        self._claim()
+                    handle = events.Handle(callback, args, self, context)
+                    self.ready.append(handle)
+                    return handle
+            elif thread is not None:
                 self._call_back(callback, args, context)
-            elif callback.__class__ is LoopTask:  # a future that it awaits is done
-                # Between two drivers the next may be about to sleep.
-                return self.push(callback) if thread is None else self.queue_task(callback)
-            elif thread is not None and not self._debug:
-                # asyncio's, without its three calls.
-                if self.worker.polling:
-                    self._claim()
-                handle = events.Handle(callback, args, self, context)
-                self.ready.append(handle)
-                return handle
+            elif callback.__class__ is LoopTask:
+                return self.push(callback)  # the next driver may be about to sleep
             self._claim()
             return super().call_soon(callback, *args, context=context)
 

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+from ..runtime.at_once import AtOnce
 from .errors import ServeError
 
 
@@ -85,4 +86,13 @@ def _checked(factory: Callable[[], Any]) -> Callable[[], Any]:
 
 def new_state() -> Any:
     """What uvicorn's protocols of one worker share: `uvicorn.server.ServerState`."""
-    return importlib.import_module("uvicorn.server").ServerState()
+    state = importlib.import_module("uvicorn.server").ServerState()
+    state.tasks = _Tasks()
+    return state
+
+
+class _Tasks(set[Any]):
+    """The requests' tasks, each of which gets `discard` as a done callback."""
+
+    def __init__(self) -> None:
+        self.discard = AtOnce(super().discard)  # type: ignore[method-assign]

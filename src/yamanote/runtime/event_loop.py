@@ -129,7 +129,7 @@ class EventLoop(WorkerLoop):
         def create_task(self, coro, **kwargs):
             if self._debug or self._closed or self._task_factory is not None:
                 return super().create_task(coro, **kwargs)
-            return LoopTask(coro, loop=self, **kwargs)
+            return LoopTask(coro, self, **kwargs)
 
 
 def new_event_loop() -> EventLoop:

@@ -301,7 +301,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             if self._task_factory is not None:
                 return super().create_task(coro, **kwargs)
             self._check_closed()
-            task = LoopTask(coro, loop=self, **kwargs)
+            task = LoopTask(coro, self, **kwargs)
             if task._source_traceback:  # in debug mode
                 del task._source_traceback[-1]
             return task

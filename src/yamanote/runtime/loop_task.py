@@ -49,7 +49,6 @@ from .task import BUDGET, NO_WORKER, is_busy_context
 
 if TYPE_CHECKING:
     from .loop import WorkerLoop
-    from .worker import Worker
 
 _Future = asyncio.Future
 _set_result = _Future.set_result
@@ -116,8 +115,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
     def __init__(
         self,
         coro: Coroutine[Any, Any, Any],
-        *,
         loop: WorkerLoop,
+        *,
         name: object = None,
         context: Context | None = None,
         eager_start: bool = False,
@@ -168,10 +167,20 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 yielded = self._throw(thrown)
             else:
                 self._future = None
-                if step is None:
-                    yielded = self._start(loop.worker)
-                else:
+                if step is not None:
                     yielded = self._context.run(step, self._runner, None)
+                elif loop.worker.carry:
+                    carriers = loop.worker.carriers
+                    carrier = carriers.pop() if carriers else new_carrier()
+                    yielded = self._context.run(CARRY, carrier, self)
+                    self._runner = carrier
+                    if yielded is not ENDED:
+                        self._step = CARRY
+                        loop.worker.carry = False
+                else:
+                    first_step = own_step(self._runner)
+                    yielded = self._context.run(first_step, self._runner, None)
+                    self._step = first_step
         except StopIteration as stop:
             if step is None:
                 loop.worker.carry = True
@@ -195,9 +204,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 self._requeue(self)
                 return
             if yielded is ENDED:
-                carriers = loop.worker.carriers
-                if len(carriers) < SPARE:
-                    carriers.append(self._runner)
+                if len(loop.worker.carriers) < SPARE:
+                    loop.worker.carriers.append(self._runner)
                 self._returned()
                 return
             try:
@@ -215,22 +223,6 @@ class LoopTask(asyncio.Task[Any], Waiter):
             except KeyError:
                 pass
             del self, thrown  # an error's traceback refers to this frame
-
-    def _start(self, worker: Worker) -> Any:
-        """Poll for the first time."""
-        try:
-            if worker.carry:
-                carrier = worker.carriers.pop() if worker.carriers else new_carrier()
-                yielded = self._context.run(CARRY, carrier, self)
-                worker.carry = yielded is ENDED
-                self._step, self._runner = CARRY, carrier
-            else:
-                step = own_step(self._runner)
-                yielded = self._context.run(step, self._runner, None)
-                self._step = step
-            return yielded
-        finally:
-            del self  # an error's traceback refers to this frame
 
     def _throw(self, error: BaseException) -> Any:
         try:

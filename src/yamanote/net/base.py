@@ -150,15 +150,19 @@ class NativeSocket:
             if readiness.seen != tick:
                 if not waited and out_of_budget():
                     await yield_now()
+                # A `with` makes two bound methods and a tuple: 70 to 180 ns more. Inside the `try`,
+                # for a Ctrl-C may come just after.
                 try:
-                    with readiness.lock:
-                        return func(*args)
+                    readiness.lock.acquire()
+                    return func(*args)
                 except BlockingIOError:
                     readiness.seen = tick
                     if readiness.final:
                         self._check_ended(readiness)
                 except OSError as error:
                     raise self._explain(error) from None
+                finally:
+                    readiness.lock.release()
             await readiness
             waited = True
 

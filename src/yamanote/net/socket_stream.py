@@ -47,8 +47,8 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                 if not waited and out_of_budget():
                     await yield_now()
                 try:
-                    with readable.lock:
-                        data = self._sock.recv(max_bytes)
+                    readable.lock.acquire()
+                    data = self._sock.recv(max_bytes)
                 except BlockingIOError:
                     readable.seen = tick
                 except OSError as error:
@@ -59,6 +59,8 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                         # what a message costs.
                         readable.seen = tick
                     return data
+                finally:
+                    readable.lock.release()
             await readable
             waited = True
 
@@ -118,8 +120,8 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                 if not waited and out_of_budget():
                     await yield_now()
                 try:
-                    with writable.lock:
-                        count = self._sock.send(data)
+                    writable.lock.acquire()
+                    count = self._sock.send(data)
                 except BlockingIOError:
                     writable.seen = tick
                 except OSError as error:
@@ -130,6 +132,8 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                     data = memoryview(data).cast("B")[count:]
                     if not data:
                         return  # its length was counted in something else than bytes
+                finally:
+                    writable.lock.release()
             await writable
             waited = True
 

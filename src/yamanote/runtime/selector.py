@@ -221,11 +221,11 @@ if hasattr(select, "epoll"):
     # when somebody had to wait for it.
     _TO_READ = select.EPOLLET | select.EPOLLIN | select.EPOLLRDHUP
     _TO_WRITE = select.EPOLLET | select.EPOLLOUT
+    _IN = select.EPOLLIN
     _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
     _WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
     _ENDED = select.EPOLLRDHUP | select.EPOLLHUP
     _BROKEN = select.EPOLLHUP
-    _RARE = select.EPOLLPRI | select.EPOLLERR
 
     def _events(source: Source) -> int:
         """What to ask for."""
@@ -284,39 +284,43 @@ if hasattr(select, "epoll"):
             events = self._epoll.poll(timeout, _MOST)
             if not events:
                 return events
-            sources, keys = self._sources, self._keys
+            sources = self._sources
             ready = []
             woken: list[Token] = []
             for fd, event in events:
                 source = sources.get(fd)
-                if source is not None:
-                    if event & _READ:
-                        readable = source.readable
-                        if event & _ENDED:
-                            readable.final = True
-                        readable.announce(woken)
-                    if event & _WRITE:
-                        writable = source.writable
-                        if event & _BROKEN:
-                            writable.final = True
-                        writable.announce(woken)
-                    if event & _RARE:
-                        if event & select.EPOLLPRI and source.priority is not None:
-                            source.priority.announce(woken)
-                        if event & select.EPOLLERR and source.error is not None:
-                            source.error.announce(woken)
-                    continue
-                key = keys.get(fd)
-                if key is not None:
-                    mask = key.events & (
-                        (selectors.EVENT_WRITE if event & ~select.EPOLLIN else 0)
-                        | (selectors.EVENT_READ if event & ~select.EPOLLOUT else 0)
-                    )
-                    if mask:
-                        ready.append((key, mask))
+                if source is None:
+                    key = self._keys.get(fd)
+                    if key is not None:
+                        mask = key.events & (
+                            (selectors.EVENT_WRITE if event & ~select.EPOLLIN else 0)
+                            | (selectors.EVENT_READ if event & ~select.EPOLLOUT else 0)
+                        )
+                        if mask:
+                            ready.append((key, mask))
+                elif event == _IN:  # that it is this and no more is the rule
+                    source.readable.announce(woken)
+                else:
+                    self._announce(source, event, woken)
             if woken:
                 self.wake(woken)
             return ready
+
+        def _announce(self, source: Source, event: int, woken: list[Token]) -> None:
+            if event & _READ:
+                readable = source.readable
+                if event & _ENDED:
+                    readable.final = True
+                readable.announce(woken)
+            if event & _WRITE:
+                writable = source.writable
+                if event & _BROKEN:
+                    writable.final = True
+                writable.announce(woken)
+            if event & select.EPOLLPRI and source.priority is not None:
+                source.priority.announce(woken)
+            if event & select.EPOLLERR and source.error is not None:
+                source.error.announce(woken)
 
         def _watch(self, source: Source) -> None:
             events = _events(source)

@@ -172,7 +172,6 @@ class NativeSocket:
     def _watch(self, readiness: Readiness) -> None:
         """See that the direction is announced, and take for ready only what is."""
         if not readiness.watched:
-            self._check_open()
             self._source.watch(readiness, used_up=True)
 
     async def _ready(self, *directions: Readiness) -> None:

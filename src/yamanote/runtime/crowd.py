@@ -14,23 +14,23 @@ from .park import Token, wake
 class Crowd:
     """The tokens of those who wait."""
 
-    __slots__ = ("_tokens",)
+    __slots__ = ("tokens",)
 
     def __init__(self) -> None:
         # By the token's id: one of ten thousand leaves as fast as the only one.
-        self._tokens: dict[int | None, Token] = {}
+        self.tokens: dict[int | None, Token] = {}
 
     def join(self, token: Token) -> None:
         """Wake the token's waiter at the next `wake`."""
-        self._tokens[id(token)] = token
+        self.tokens[id(token)] = token
 
     def leave(self, token: Token) -> None:
         """Forget a token."""
-        self._tokens.pop(id(token), None)
+        self.tokens.pop(id(token), None)
 
     def take(self) -> list[Token]:
         """Forget all, and return them, those first who came first."""
-        tokens = self._tokens
+        tokens = self.tokens
         tokens.pop(None, None)  # locks: see main_thread.take_steps
         if not tokens:
             return []
@@ -55,4 +55,4 @@ class Crowd:
             wake(token)
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        return len(self.tokens)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Generator, Sequence
+from types import coroutine
 from typing import Any
 
+from ..runtime.compat import running_task
+from ..runtime.park import Waiter, wait_outside
 from ..sync.budget import out_of_budget
 from ..task import yield_now
 from .base import NativeSocket, socket_error
@@ -31,21 +34,17 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         super().__init__(sock)
         self._ahead = None
 
-    def read(self, max_bytes: int = CHUNK) -> Coroutine[Any, Any, bytes]:
-        # Not a coroutine around another one: that would be a twentieth of an echo.
-        return super().read(max_bytes) if self._ahead else self._receive(max_bytes)
-
-    read.__doc__ = AsyncRead.read.__doc__
-
-    async def _receive(self, max_bytes: int) -> bytes:
-        # _io(), written out: each message comes by here.
+    @coroutine
+    def _receive(self, max_bytes: int) -> Generator[Any, Any, bytes]:
+        # _io() and Readiness.__await__(), written out: each message comes by here, and a generator
+        # more would be a hundredth of what it costs.
         readable = self._readable
         waited = False
         while True:
             tick = readable.tick
             if readable.seen != tick:
                 if not waited and out_of_budget():
-                    await yield_now()
+                    yield
                 try:
                     readable.lock.acquire()
                     data = self._sock.recv(max_bytes)
@@ -61,8 +60,20 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                     return data
                 finally:
                     readable.lock.release()
-            await readable
             waited = True
+            try:
+                task = running_task()
+            except RuntimeError:
+                task = None
+            if isinstance(task, Waiter):
+                try:
+                    yield readable
+                except BaseException:
+                    readable._unregister(task._token)
+                    del task  # a cancellation's traceback refers to this frame
+                    raise
+            else:
+                yield from wait_outside(readable)
 
     async def read_into(self, buffer: bytearray | memoryview) -> int:
         if self._ahead:

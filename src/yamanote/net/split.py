@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
@@ -50,7 +50,7 @@ class ReadHalf(AsyncRead):
 
     read.__doc__ = AsyncRead.read.__doc__
 
-    def _receive(self, max_bytes: int) -> Coroutine[Any, Any, bytes]:
+    def _receive(self, max_bytes: int) -> Awaitable[bytes]:
         return self._stream._receive(max_bytes)
 
     def peek(self, max_bytes: int = CHUNK) -> Coroutine[Any, Any, bytes]:

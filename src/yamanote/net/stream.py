@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeAlias
 
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
@@ -31,7 +31,7 @@ class AsyncRead:
     # Set by the subclass, if it has slots; None is nothing read ahead.
     _ahead: bytearray | None = None
 
-    async def _receive(self, max_bytes: int) -> bytes:
+    def _receive(self, max_bytes: int) -> Awaitable[bytes]:
         """Wait for some bytes from where they come from; none at the end. Cancel-safe."""
         raise NotImplementedError
 

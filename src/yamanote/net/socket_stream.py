@@ -70,8 +70,9 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                     yield readable
                 except BaseException:
                     readable._unregister(task._token)
-                    del task  # a cancellation's traceback refers to this frame
                     raise
+                finally:
+                    del task  # the traceback of an error, now or later, refers to this frame
             else:
                 yield from wait_outside(readable)
 

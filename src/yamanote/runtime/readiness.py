@@ -41,12 +41,12 @@ class Readiness(Park):
     close something in between.
     """
 
-    __slots__ = ("_crowd", "_tokens", "final", "lock", "seen", "source", "tick", "watched")
+    __slots__ = ("_tokens", "crowd", "final", "lock", "seen", "source", "tick", "watched")
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._crowd = Crowd()
-        self._tokens = self._crowd.tokens
+        self.crowd = Crowd()
+        self._tokens = self.crowd.tokens
         #: Whether the source's worker announces this direction.
         self.watched = False
         #: Whether the peer has ended: nothing more will be announced.
@@ -90,13 +90,13 @@ class Readiness(Park):
     def _register(self, token: Token) -> bool:
         if not self.watched:
             self.source.watch(self)
-        self._crowd.join(token)
+        self.crowd.join(token)
         if self.source.level_triggered:
             self.source.rearm(self)
         return self.seen == self.tick and self.watched
 
     def _unregister(self, token: Token) -> None:
-        self._crowd.leave(token)
+        self.crowd.leave(token)
 
     def has_ended(self) -> bool:
         """Whether the peer has ended, by the system's own word.
@@ -125,11 +125,11 @@ class Readiness(Park):
     def announce(self, woken: list[Token]) -> None:
         """There was an event. Moves those who wait to `woken`. For the driver."""
         self.tick += 1
-        woken += self._crowd.take()
+        woken += self.crowd.take()
 
     def wake(self) -> None:
         """Wake those who wait, to look anew."""
-        self._crowd.wake()
+        self.crowd.wake()
 
 
 class Source:

@@ -299,7 +299,9 @@ if hasattr(select, "epoll"):
                         if mask:
                             ready.append((key, mask))
                 elif event == _IN:  # that it is this and no more is the rule
-                    source.readable.announce(woken)
+                    readable = source.readable
+                    readable.tick += 1  # announce(), written out
+                    woken += readable.crowd.take()
                 else:
                     self._announce(source, event, woken)
             if woken:

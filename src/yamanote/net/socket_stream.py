@@ -89,7 +89,9 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         Cancel-safe. Tokio: `TcpStream::peek`.
         """
         if self._ahead:
-            return bytes(self._ahead[:max_bytes])
+            data = bytes(self._ahead[:max_bytes])
+            if data or not max_bytes:
+                return data
         return await self._io(self._readable, self._sock.recv, max_bytes, socket.MSG_PEEK)
 
     async def readable(self) -> None:
@@ -114,7 +116,9 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         Tokio: `TcpStream::try_read`.
         """
         if self._ahead:
-            return self._take(max_bytes)
+            data = self._ahead.take(max_bytes)
+            if data or not max_bytes:
+                return data
         return self._try(self._readable, self._sock.recv, max_bytes)
 
     async def write(self, data: BytesLike) -> int:

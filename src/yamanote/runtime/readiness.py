@@ -125,7 +125,7 @@ class Readiness(Park):
     def announce(self, woken: list[Token]) -> None:
         """There was an event. Moves those who wait to `woken`. For the driver."""
         self.tick += 1
-        woken += self.crowd.take()
+        self.crowd.take(woken)
 
     def wake(self) -> None:
         """Wake those who wait, to look anew."""

@@ -301,7 +301,7 @@ if hasattr(select, "epoll"):
                 elif event == _IN:  # that it is this and no more is the rule
                     readable = source.readable
                     readable.tick += 1  # announce(), written out
-                    woken += readable.crowd.take()
+                    readable.crowd.take(woken)
                 else:
                     self._announce(source, event, woken)
             if woken:

@@ -129,12 +129,11 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
     async def write_all(self, data: BytesLike) -> None:
         # _io(), written out as in _receive().
         writable = self._writable
-        waited = False
+        if out_of_budget():
+            await yield_now()
         while True:
             tick = writable.tick
             if writable.seen != tick:
-                if not waited and out_of_budget():
-                    await yield_now()
                 try:
                     writable.lock.acquire()
                     count = self._sock.send(data)
@@ -148,10 +147,11 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                     data = memoryview(data).cast("B")[count:]
                     if not data:
                         return  # its length was counted in something else than bytes
+                    if not writable.final:
+                        writable.seen = tick  # there was no more room
                 finally:
                     writable.lock.release()
             await writable
-            waited = True
 
     write_all.__doc__ = AsyncWrite.write_all.__doc__
 

@@ -37,7 +37,7 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
     @coroutine
     def _receive(self, max_bytes: int) -> Generator[Any, Any, bytes]:
         # _io() and Readiness.__await__(), written out: each message comes by here, and a generator
-        # more would be a hundredth of what it costs.
+        # and two calls more would be a fortieth of what it costs.
         readable = self._readable
         waited = False
         while True:

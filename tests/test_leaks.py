@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.pairs import connected
 from yamanote import (
     JoinError,
     JoinHandle,
@@ -22,6 +23,7 @@ from yamanote import (
     spawn_blocking,
     yield_now,
 )
+from yamanote.net import TcpStream
 from yamanote.time import sleep, timeout
 
 TASKS = 100_000
@@ -261,3 +263,32 @@ def test_a_failure_does_not_keep_its_frame(rt: Runtime) -> None:
     rt.block_on(settle(rt))
     gc.collect()
     assert not [thing for thing in gc.get_objects() if type(thing) is Thing]
+
+
+def test_a_connection_that_fails_keeps_nothing() -> None:
+    """A task that waited for a socket, and the error that it got there, are no cycle."""
+
+    async def read(stream: TcpStream) -> None:
+        async with stream:
+            _thing = Thing()
+            await stream.read()
+
+    async def main() -> None:
+        client, server = await connected()
+        handle = spawn(read(server))
+        await yield_now()
+        client.set_zero_linger()
+        client.close()
+        with suppress(JoinError):
+            await handle
+        del handle
+        await yield_now()
+
+    gc.collect()
+    gc.disable()
+    try:
+        with Runtime(worker_threads=1) as rt:
+            rt.block_on(main())
+            assert not [thing for thing in gc.get_objects() if type(thing) is Thing]
+    finally:
+        gc.enable()

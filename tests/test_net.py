@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -481,6 +482,75 @@ class TestCancel:
                 assert await server.read() == b"ping"
 
         rt.block_on(main())
+
+
+class TestTwoReaders:
+    """Each gets some of what comes, and all of what it asks for."""
+
+    def test_one_takes_what_the_other_has_read_ahead(self, rt: Runtime) -> None:
+        async def main() -> None:
+            async with pair() as (client, server):
+                exact = await Waiting(server.read_exact(10)).pending()
+                await client.write_all(b"abc")
+                await until(lambda: server.buffer() == b"abc")
+                assert await server.read() == b"abc"
+                await client.write_all(b"defghij")
+                await until(lambda: server.buffer() == b"defghij")
+                await client.write_all(b"klm")
+                assert await exact == b"defghijklm"
+
+        rt.block_on(main())
+
+    def test_one_takes_what_the_other_has_searched(self, rt: Runtime) -> None:
+        async def main() -> None:
+            async with pair() as (client, server):
+                line = await Waiting(server.read_until(b"|")).pending()
+                await client.write_all(b"abcdef")
+                await until(lambda: server.buffer() == b"abcdef")
+                assert await server.read(4) == b"abcd"
+                await client.write_all(b"|gh")
+                assert await line == b"ef|"
+                assert server.buffer() == b"gh"
+
+        rt.block_on(main())
+
+    @pytest.mark.parametrize(
+        "read",
+        [
+            lambda stream: stream.read_exact(7),
+            lambda stream: stream.read_until(b"5"),
+            lambda stream: stream.read(7),
+        ],
+    )
+    def test_no_byte_is_lost_or_doubled(
+        self,
+        multi_rt: Runtime,
+        switch_interval: float,
+        read: Callable[[TcpStream], Awaitable[bytes]],
+    ) -> None:
+        data = b"".join(b"%d" % number for number in range(20_000))
+
+        async def main() -> None:
+            async with pair() as (client, server):
+                got: list[bytes] = []
+
+                async def read_all() -> None:
+                    try:
+                        while chunk := await read(server):
+                            got.append(chunk)
+                    except asyncio.IncompleteReadError as error:
+                        got.append(error.partial)
+
+                reading = [spawn(read_all()) for _ in range(3)]
+                for at in range(0, len(data), 1000):
+                    await client.write_all(data[at : at + 1000])
+                    await yield_now()
+                await client.shutdown()
+                for handle in reading:
+                    await handle
+                assert Counter(b"".join(got)) == Counter(data)
+
+        multi_rt.block_on(main())
 
 
 class TestLimits:

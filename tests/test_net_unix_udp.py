@@ -911,7 +911,7 @@ class TestElsewhere:
 
         def before_a_line(frame: Any, event: str, argument: object) -> Any:
             # Of those in which it enters itself among those who wait.
-            if frame.f_code.co_name == "_register" and next(lines) == step:
+            if frame.f_code.co_name == "_arm" and next(lines) == step:
                 stands.set()
                 assert goes_on.wait(LIMIT)
             return before_a_line

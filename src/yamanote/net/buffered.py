@@ -47,15 +47,17 @@ class BufReader(AsyncRead, Generic[R]):
 
         Cancel-safe. Tokio: `AsyncBufReadExt::fill_buf`.
         """
-        if not self._ahead:
-            self._keep(await self._inner.read(self._capacity))
-        return self.buffer()
+        while not (ahead := self.buffer()):
+            data = await self._inner.read(self._capacity)
+            if not data:
+                break
+            self._keep(data)
+        return ahead
 
     def consume(self, count: int) -> None:
         """Drop `count` bytes of what has been read ahead. Tokio: `AsyncBufReadExt::consume`."""
-        if count > len(self._ahead or b""):
-            raise ValueError(f"there are only {len(self._ahead or b'')} bytes, not {count}")
-        self._take(count)
+        if count and (self._ahead is None or self._ahead.take_exactly(count) is None):
+            raise ValueError(f"there are only {len(self.buffer())} bytes, not {count}")
 
     def get_ref(self) -> R:
         """Where it reads from. Tokio: `BufReader::get_ref`."""

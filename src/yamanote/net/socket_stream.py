@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Generator, Sequence
+from types import coroutine
 from typing import Any
 
+from ..runtime.compat import running_task
+from ..runtime.park import Waiter, wait_outside
 from ..sync.budget import out_of_budget
 from ..task import yield_now
 from .base import NativeSocket, socket_error
@@ -31,24 +34,20 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         super().__init__(sock)
         self._ahead = None
 
-    def read(self, max_bytes: int = CHUNK) -> Coroutine[Any, Any, bytes]:
-        # Not a coroutine around another one: that would be a twentieth of an echo.
-        return super().read(max_bytes) if self._ahead else self._receive(max_bytes)
-
-    read.__doc__ = AsyncRead.read.__doc__
-
-    async def _receive(self, max_bytes: int) -> bytes:
-        # _io(), written out: each message comes by here.
+    @coroutine
+    def _receive(self, max_bytes: int) -> Generator[Any, Any, bytes]:
+        # _io() and Readiness.__await__(), written out: each message comes by here, and a generator
+        # and two calls more would be a fortieth of what it costs.
         readable = self._readable
         waited = False
         while True:
             tick = readable.tick
             if readable.seen != tick:
                 if not waited and out_of_budget():
-                    await yield_now()
+                    yield
                 try:
-                    with readable.lock:
-                        data = self._sock.recv(max_bytes)
+                    readable.lock.acquire()
+                    data = self._sock.recv(max_bytes)
                 except BlockingIOError:
                     readable.seen = tick
                 except OSError as error:
@@ -59,8 +58,23 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                         # what a message costs.
                         readable.seen = tick
                     return data
-            await readable
+                finally:
+                    readable.lock.release()
             waited = True
+            try:
+                task = running_task()
+            except RuntimeError:
+                task = None
+            if isinstance(task, Waiter):
+                try:
+                    yield readable
+                except BaseException:
+                    readable._unregister(task._token)
+                    raise
+                finally:
+                    del task  # the traceback of an error, now or later, refers to this frame
+            else:
+                yield from wait_outside(readable)
 
     async def read_into(self, buffer: bytearray | memoryview) -> int:
         if self._ahead:
@@ -75,7 +89,9 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         Cancel-safe. Tokio: `TcpStream::peek`.
         """
         if self._ahead:
-            return bytes(self._ahead[:max_bytes])
+            data = bytes(self._ahead[:max_bytes])
+            if data or not max_bytes:
+                return data
         return await self._io(self._readable, self._sock.recv, max_bytes, socket.MSG_PEEK)
 
     async def readable(self) -> None:
@@ -100,7 +116,9 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
         Tokio: `TcpStream::try_read`.
         """
         if self._ahead:
-            return self._take(max_bytes)
+            data = self._ahead.take(max_bytes)
+            if data or not max_bytes:
+                return data
         return self._try(self._readable, self._sock.recv, max_bytes)
 
     async def write(self, data: BytesLike) -> int:
@@ -111,15 +129,14 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
     async def write_all(self, data: BytesLike) -> None:
         # _io(), written out as in _receive().
         writable = self._writable
-        waited = False
+        if out_of_budget():
+            await yield_now()
         while True:
             tick = writable.tick
             if writable.seen != tick:
-                if not waited and out_of_budget():
-                    await yield_now()
                 try:
-                    with writable.lock:
-                        count = self._sock.send(data)
+                    writable.lock.acquire()
+                    count = self._sock.send(data)
                 except BlockingIOError:
                     writable.seen = tick
                 except OSError as error:
@@ -130,8 +147,11 @@ class SocketStream(NativeSocket, AsyncRead, AsyncWrite):
                     data = memoryview(data).cast("B")[count:]
                     if not data:
                         return  # its length was counted in something else than bytes
+                    if not writable.final:
+                        writable.seen = tick  # there was no more room
+                finally:
+                    writable.lock.release()
             await writable
-            waited = True
 
     write_all.__doc__ = AsyncWrite.write_all.__doc__
 

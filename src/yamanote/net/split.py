@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
+from .ahead import Ahead
 from .interest import Interest, Ready
 from .stream import CHUNK, AsyncRead, AsyncWrite, BytesLike
 
@@ -38,11 +39,11 @@ class ReadHalf(AsyncRead):
 
     # What was read ahead is the stream's, however it is read.
     @property
-    def _ahead(self) -> bytearray | None:
+    def _ahead(self) -> Ahead | None:
         return self._stream._ahead
 
     @_ahead.setter
-    def _ahead(self, ahead: bytearray | None) -> None:
+    def _ahead(self, ahead: Ahead | None) -> None:
         self._stream._ahead = ahead
 
     def read(self, max_bytes: int = CHUNK) -> Coroutine[Any, Any, bytes]:
@@ -50,7 +51,7 @@ class ReadHalf(AsyncRead):
 
     read.__doc__ = AsyncRead.read.__doc__
 
-    def _receive(self, max_bytes: int) -> Coroutine[Any, Any, bytes]:
+    def _receive(self, max_bytes: int) -> Awaitable[bytes]:
         return self._stream._receive(max_bytes)
 
     def peek(self, max_bytes: int = CHUNK) -> Coroutine[Any, Any, bytes]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeAlias
+
+from .ahead import Ahead, making
 
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -28,10 +30,10 @@ class AsyncRead:
 
     __slots__ = ()
 
-    # Set by the subclass, if it has slots; None is nothing read ahead.
-    _ahead: bytearray | None = None
+    # Set by the subclass, if it has slots; None as long as nothing has been read ahead.
+    _ahead: Ahead | None = None
 
-    async def _receive(self, max_bytes: int) -> bytes:
+    def _receive(self, max_bytes: int) -> Awaitable[bytes]:
         """Wait for some bytes from where they come from; none at the end. Cancel-safe."""
         raise NotImplementedError
 
@@ -47,7 +49,9 @@ class AsyncRead:
         Cancel-safe. Tokio: `AsyncReadExt::read`.
         """
         if self._ahead:
-            return self._take(max_bytes)
+            data = self._ahead.take(max_bytes)
+            if data or not max_bytes:
+                return data
         return await self._receive(max_bytes)
 
     async def read_into(self, buffer: bytearray | memoryview) -> int:
@@ -75,17 +79,24 @@ class AsyncRead:
         """
         if count < 0:
             raise ValueError(f"read_exact() takes a number of bytes, not {count}")
-        have = len(self._ahead) if self._ahead else 0
-        while have < count:
+        while True:
+            missing = count
+            if self._ahead:
+                if (data := self._ahead.take_exactly(count)) is not None:
+                    return data
+                missing -= len(self._ahead)
+            elif not count:
+                return b""
             # What else there is is kept: the next read need not ask the system.
-            data = await self._receive(max(count - have, CHUNK))
-            if not data:
-                raise asyncio.IncompleteReadError(self._take(), count)
-            if not have and len(data) == count:
+            data = await self._receive(missing if missing > CHUNK else CHUNK)
+            if len(data) == count and not self._ahead:
                 return data
+            if not data:
+                rest = self._take(count)
+                if len(rest) == count:  # another reader has had it
+                    return rest
+                raise asyncio.IncompleteReadError(rest, count)
             self._keep(data)
-            have += len(data)
-        return self._take(count)
 
     async def read_to_end(self, limit: int | None = None) -> bytes:
         """Read until the end of the stream.
@@ -127,21 +138,19 @@ class AsyncRead:
         if not delimiter:
             raise ValueError("read_until() needs a delimiter of one byte or more")
         searched = 0
+        ended = False
         while True:
-            ahead = self._ahead
-            if ahead:
-                found = ahead.find(delimiter, searched)
-                if 0 <= found <= limit:
-                    return self._take(found + len(delimiter))
-                searched = max(len(ahead) - len(delimiter) + 1, 0)
-                if found >= 0 or searched > limit:
-                    raise asyncio.LimitOverrunError(
-                        f"no {delimiter!r} within the limit of {limit} bytes", searched
-                    )
-            data = await self._receive(CHUNK)
-            if not data:
+            if self._ahead:
+                taken, searched = self._ahead.take_until(delimiter, limit, searched)
+                if taken is not None:
+                    return taken
+            if ended:
                 return self._take()
-            self._keep(data)
+            data = await self._receive(CHUNK)
+            if data:
+                self._keep(data)
+            else:
+                ended = True
 
     async def read_line(self, *, limit: int = LIMIT) -> str:
         """Read a line of UTF-8, with its end; "" at the end of the stream.
@@ -173,21 +182,14 @@ class AsyncRead:
 
     def _keep(self, data: bytes) -> None:
         if self._ahead is None:
-            self._ahead = bytearray(data)  # type: ignore[misc]
-        else:
-            self._ahead += data
+            with making:
+                if self._ahead is None:
+                    self._ahead = Ahead()  # type: ignore[misc]
+        self._ahead.keep(data)
 
     def _take(self, most: int | None = None) -> bytes:
         """Out of what was read ahead."""
-        ahead = self._ahead
-        if ahead is None:
-            return b""
-        if most is None or most >= len(ahead):
-            self._ahead = None  # type: ignore[misc]
-            return bytes(ahead)
-        data = bytes(ahead[:most])
-        del ahead[:most]
-        return data
+        return b"" if self._ahead is None else self._ahead.take(most)
 
 
 class Lines:

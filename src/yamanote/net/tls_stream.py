@@ -169,8 +169,12 @@ class TlsStream(AsyncRead, AsyncWrite, Generic[S]):
 
         Raises as `read`. Cancel-safe. Tokio: `TcpStream::peek`.
         """
-        await self.readable()
-        return bytes((self._ahead or b"")[:max_bytes])
+        while not (data := self.buffer()):
+            data = await self._receive(CHUNK)
+            if not data:
+                break
+            self._keep(data)
+        return data[:max_bytes]
 
     async def readable(self) -> None:
         """Wait until there are bytes, or the end; `try_read` may find nothing all the same,
@@ -190,7 +194,9 @@ class TlsStream(AsyncRead, AsyncWrite, Generic[S]):
         Else as `read`. Tokio: `TcpStream::try_read`.
         """
         if self._ahead:
-            return self._take(max_bytes)
+            ahead = self._ahead.take(max_bytes)
+            if ahead or not max_bytes:
+                return ahead
         while True:
             data, left, _ = self._decrypt(max_bytes)
             if left:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from .compat import running_task
 from .crowd import Crowd
 from .here import current_core, here
-from .park import Park, Token, Waiter, wait_outside
+from .park import Park, Token, Waiter, wait_outside, wake
 
 if TYPE_CHECKING:
     from .worker import Worker
@@ -41,11 +41,12 @@ class Readiness(Park):
     close something in between.
     """
 
-    __slots__ = ("_crowd", "final", "lock", "seen", "source", "tick", "watched")
+    __slots__ = ("_tokens", "crowd", "final", "lock", "seen", "source", "tick", "watched")
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._crowd = Crowd()
+        self.crowd = Crowd()
+        self._tokens = self.crowd.tokens
         #: Whether the source's worker announces this direction.
         self.watched = False
         #: Whether the peer has ended: nothing more will be announced.
@@ -73,20 +74,28 @@ class Readiness(Park):
                 raise
         else:
             yield from wait_outside(self)
-        if self.source.closed:
-            raise closed_error()
 
-    def _register(self, token: Token) -> bool:
-        source = self.source
+    def _arm(self, waiter: Any) -> None:
+        # As any Park does, with join() written out: two calls less for each message.
+        waiter._token = token = [waiter]
         if not self.watched:
-            source.watch(self)
-        self._crowd.join(token)
-        if source.level_triggered:
-            source.rearm(self)
-        return self.tick == self.seen and self.watched and not source.closed
+            self.source.watch(self)  # may fail, so before others can wake the waiter
+        self._tokens[id(token)] = token
+        if self.source.level_triggered:
+            self.source.rearm(self)
+        if self.seen != self.tick or not self.watched or waiter._must_cancel:
+            wake(token)
+
+    def join(self, token: Token) -> bool:
+        """Have the next event wake `token`'s waiter, once the direction is watched; False if
+        there is nothing to wait for."""
+        self.crowd.join(token)
+        if self.source.level_triggered:
+            self.source.rearm(self)
+        return self.seen == self.tick and self.watched
 
     def _unregister(self, token: Token) -> None:
-        self._crowd.leave(token)
+        self.crowd.leave(token)
 
     def has_ended(self) -> bool:
         """Whether the peer has ended, by the system's own word.
@@ -115,11 +124,11 @@ class Readiness(Park):
     def announce(self, woken: list[Token]) -> None:
         """There was an event. Moves those who wait to `woken`. For the driver."""
         self.tick += 1
-        woken += self._crowd.take()
+        self.crowd.take(woken)
 
     def wake(self) -> None:
         """Wake those who wait, to look anew."""
-        self._crowd.wake()
+        self.crowd.wake()
 
 
 class Source:
@@ -165,10 +174,13 @@ class Source:
         Raises:
             RuntimeError: there is no runtime here, it has been shut down, or something else
                 waits for the same descriptor.
-            OSError: the system has no readiness for it, such as for a file on a disk.
+            OSError: the system has no readiness for it, such as for a file on a disk; or it is
+                closed.
         """
         with self._lock:
-            if readiness.watched or self.closed:
+            if self.closed:
+                raise closed_error()
+            if readiness.watched:
                 return
             worker = self.worker or here.worker or current_core().any_worker()
             # First: who finds it watched must rearm it.
@@ -227,14 +239,14 @@ class AnyReadiness(Park):
         self._directions = directions
 
     def __await__(self) -> Generator[Any, None, None]:
-        yield from self._wait()
-        if self._directions[0].source.closed:
-            raise closed_error()
+        return self._wait()
 
     def _register(self, token: Token) -> bool:
+        for each in self._directions:
+            each.source.watch(each)  # may fail, so before others can wake the waiter
         waits = True
         for each in self._directions:
-            waits &= each._register(token)
+            waits &= each.join(token)
         return waits
 
     def _unregister(self, token: Token) -> None:

@@ -103,7 +103,7 @@ class Members(Park, Generic[M]):
 
     def _wake_all(self) -> None:
         # All, not one: one who is cancelled at this moment would keep it from the others.
-        for token in self._crowd.take():
+        for token in self._crowd.take([]):
             wake_behind(token)
 
     def try_take(self) -> M | None:

@@ -236,7 +236,7 @@ class TaskTracker:
 
     def _notify(self) -> None:
         self._quiet = object()
-        for token in self._crowd.take():
+        for token in self._crowd.take([]):
             wake_behind(token)
 
     def __repr__(self) -> str:

@@ -77,14 +77,17 @@ class Core:
         self.failure: BaseException | None = None
         self.on_park = config.on_thread_park
         self.on_unpark = config.on_thread_unpark
-        self._lock = threading.Lock()
+        # Re-entrant: the collector, or a signal, may come inside, and a destructor or a handler
+        # that spawns or shuts down. It finds nothing half-way changed, and after a call nothing
+        # need be as it was seen before.
+        self._lock = threading.RLock()
         self._started = False
         self._shutting_down = False
         self._cancelled_all = False
         #: What sees the asyncio tasks end on the loops that are being wound down.
         self._endings: set[asyncio.Task[None]] = set()
         self._spawned_outside = 0
-        self._threads: list[threading.Thread] = []
+        self._threads: set[threading.Thread] = set()
         self._thread_numbers = itertools.count()
         self.new_task: Callable[..., Task[Any]] = new_task
         task_hooks = (
@@ -280,7 +283,9 @@ class Core:
             if self.stopped:
                 return
             thread.start()
-            self._threads = [thread, *(other for other in self._threads if other.is_alive())]
+            self._threads.add(thread)
+            ended = [other for other in self._threads.copy() if not other.is_alive()]
+            self._threads.difference_update(ended)
 
     def hand_over(self, worker: Worker, seat: Seat) -> None:
         """Give up a worker that must go on without this thread."""
@@ -347,18 +352,21 @@ class Core:
         seat = Seat.of_this_thread()
         context = contextvars.copy_context()
         with self._lock:
-            main: Any = None
-            if not self.closing:
-                worker = min(self.workers, key=lambda worker: worker.callers)
-                worker.callers += 1
-                # Where there is one worker nothing can leave it, and to roam is faster.
-                home = self if self.alone else worker
-                main = new_task(coro, home, self.tasks, context, "main", MainTask)
-                main._seat, main._worker = seat, worker
-                # With the lock: whoever sets `closing` finds it, and cancels it.
-                self.tasks.add(main)
-        if main is None:
-            close_coroutine(coro)
+            worker = min(self.workers, key=lambda worker: worker.callers)
+            worker.callers += 1
+        # Where there is one worker nothing can leave it, and to roam is faster.
+        home = self if self.alone else worker
+        main: Any = new_task(coro, home, self.tasks, context, "main", MainTask)
+        main._seat, main._worker = seat, worker
+        # In this order: whoever sets `closing` later finds it, and cancels it.
+        self.tasks.add(main)
+        if self.closing:
+            main._cut_off()
+            main._close()
+            with self._lock:
+                worker.callers -= 1
+            # As in spawn().
+            self.workers[0].unpark()
             raise RuntimeError("this runtime has been shut down")
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
@@ -372,6 +380,8 @@ class Core:
         try:
             register_task(main)
             worker.push(main)  # not to the injection queue, from which any thread may take it
+            if self.stopped:
+                close_all(worker.pinned.popleft)
             while seat.wait_for(worker, CALLER, unless=main):
                 self._start(besides=worker)
                 try:
@@ -398,6 +408,8 @@ class Core:
                 else:
                     self.hand_over(worker, seat)
             seat.present = False
+            if self.stopped:
+                self._wind_down_unheld(worker, time.monotonic())
             if seat is not here.own_seat:
                 self._cut_off_bound(seat)
             if self.closing:
@@ -572,9 +584,7 @@ class Core:
         if held:
             self._wind_down(first, deadline)
         for worker in self.workers:
-            # Those that nobody drives; the others' drivers do it themselves.
-            if not worker.closed and Seat().wait_for(worker, BACKGROUND, 0):
-                self._wind_down(worker, deadline)
+            self._wind_down_unheld(worker, deadline)
         drivers = [thread for thread in threads if thread is not threading.current_thread()]
         for thread in drivers + self.pool.close():
             while thread.is_alive() and not self.interrupted and not _passed(deadline):
@@ -590,7 +600,7 @@ class Core:
         """End whatever still lives, and have the drivers leave, which are returned."""
         with self._lock:
             self.closing = self._shutting_down = self.stopped = True
-            threads = self._threads
+            threads = list(self._threads)
         for worker in self.workers:
             worker.unpark()
         for task in self.live_tasks():
@@ -605,6 +615,12 @@ class Core:
         self._cut_off_all()
         self.pool.close()
         self.pool.cut_off()
+
+    def _wind_down_unheld(self, worker: Worker, deadline: float | None) -> None:
+        """Wind a worker down if nobody drives it; a driver does it itself, or finds, when it
+        has let go of the worker, that it should have."""
+        if not worker.closed and Seat().wait_for(worker, BACKGROUND, 0):
+            self._wind_down(worker, deadline)
 
     def _wind_down(self, worker: Worker, deadline: float | None) -> None:
         """End what asyncio still has on the worker's loop, and close it."""

@@ -50,7 +50,8 @@ class LocalPool:
     def __init__(self, size: int, *, thread_name: str = "yamanote-local") -> None:
         if size < 1:
             raise ValueError(f"LocalPool() needs a size of at least 1, not {size!r}")
-        self._lock = threading.Lock()
+        # Re-entrant, for destructors and signal handlers that spawn in the midst of it.
+        self._lock = threading.RLock()
         self._threads: list[_PoolThread] = []
         for index in range(size):
             self._threads.append(_PoolThread(f"{thread_name}-{index}"))

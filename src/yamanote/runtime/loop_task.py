@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from .carrier import ENDED, SPARE, Carried, Step, new_carrier, own_step, throw, users_part
 from .compat import (
+    LISTED_WEAKLY,
     current_task,
     drop_current_task,
     register_task,
@@ -132,6 +133,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._token = NO_TOKEN
         self._log_destroy_pending = True
         register_task(self)
+        if LISTED_WEAKLY:
+            loop.worker.loop_tasks.add(self)
         if eager_start and loop.is_running():
             outer = current_task()
             try:
@@ -235,6 +238,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
             return
         # _end() written out, for the usual case.
         unregister_task(self)
+        if LISTED_WEAKLY:
+            self._home.worker.loop_tasks.discard(self)
         self._step = None
         try:
             _set_result(self, self._result)
@@ -243,6 +248,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
 
     def _end(self, settle: Any, *outcome: Any) -> None:
         unregister_task(self)
+        if LISTED_WEAKLY:
+            self._home.worker.loop_tasks.discard(self)
         self._step = None
         try:
             settle(self, *outcome)

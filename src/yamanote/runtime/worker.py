@@ -79,6 +79,8 @@ class Worker:
         self.pinned = self.queue if core.alone else deque[Task[Any]]()
         #: The live tasks that were spawned here: keeps them from being collected.
         self.tasks: set[Any] = set()
+        #: Those of asyncio's on its loop, for the same reason; where asyncio does not keep them.
+        self.loop_tasks: set[Any] = set()
         self.timers = Timers()
         self._timer_line, self._timer_heap = self.timers.line, self.timers.heap
         self.baton = Baton(self.unpark)
@@ -622,6 +624,7 @@ class Worker:
         self._wakeup.close()
         self.carriers.clear()
         WorkerLoop.close(self.loop)
+        self.loop_tasks.clear()
         self.timers.clear()
 
 

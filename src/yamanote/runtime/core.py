@@ -12,7 +12,6 @@ import asyncio
 import contextvars
 import functools
 import itertools
-import math
 import threading
 import time
 from asyncio import events
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import main_thread
 from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
+from .checks import as_seconds
 from .clock import Clock
 from .compat import (
     all_tasks,
@@ -520,8 +520,8 @@ class Core:
             TypeError, ValueError: `timeout` is no number.
             RuntimeError: called on a thread that runs tasks, which it would block.
         """
-        if timeout is not None and math.isnan(timeout):
-            raise ValueError("a shutdown needs a number of seconds, not NaN")
+        if timeout is not None:
+            as_seconds("a shutdown", timeout)
         if timeout == 0 and here.worker is not None and here.worker.core is not self:
             self.shutdown_background()  # another runtime's, which is not waited for
             return

@@ -34,7 +34,7 @@ from .compat import (
 from .here import here
 from .hooks import TaskHooks, call_hook
 from .idle import Idle
-from .join import logger
+from .join import JoinError, logger
 from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
 from .park import Callback
@@ -241,17 +241,24 @@ class Core:
 
     # Threads.
 
-    def _thread_name(self) -> str:
-        name = self.config.thread_name
-        return name() if callable(name) else f"{name}-{next(self._thread_numbers)}"
-
     def thread_started(self) -> None:
         """To be called on each thread of the runtime's own, first."""
-        # Named here, because the name may come from a function of the user's, which is
-        # not to be called with a lock held.
-        threading.current_thread().name = self._thread_name()
-        if self.config.on_thread_start is not None:
-            call_hook(self.config.on_thread_start)
+        # An exit stops the runtime, as one in a task does. The thread goes on: somebody waits
+        # for what it will run.
+        try:
+            # Named here, because the name may come from a function of the user's, which is
+            # not to be called with a lock held.
+            call_hook(self._name_thread)
+            if self.config.on_thread_start is not None:
+                call_hook(self.config.on_thread_start)
+        except BaseException as error:
+            self._fail(error)
+
+    def _name_thread(self) -> None:
+        name = self.config.thread_name
+        threading.current_thread().name = (
+            name() if callable(name) else f"{name}-{next(self._thread_numbers)}"
+        )
 
     def thread_stopped(self) -> None:
         """To be called on each thread of the runtime's own, last."""
@@ -418,7 +425,7 @@ class Core:
             if interrupts is not None:
                 interrupts.unwatch()
         try:
-            if self.failure is not None and (not main._done or main.cancelled()):
+            if self.failure is not None and _ended_by(self.failure, main):
                 raise self.failure
             if not main._done:
                 raise RuntimeError("the runtime was shut down meanwhile")
@@ -745,6 +752,14 @@ def checked(context: Any, coro: Any) -> contextvars.Context:
         f"a contextvars.Context is needed, not {context!r}: copy_context() makes one of the "
         "caller's variables"
     )
+
+
+def _ended_by(failure: BaseException, main: Task[Any]) -> bool:
+    """Whether main was stopped by the failure of a task, or has awaited that."""
+    if not main._done or main.cancelled():
+        return True
+    error = main.exception()
+    return isinstance(error, JoinError) and error.try_into_panic() is failure
 
 
 def close_coroutine(coro: Any) -> None:

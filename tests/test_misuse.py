@@ -938,3 +938,24 @@ def test_a_future_of_another_loop(rt: Runtime) -> None:
         rt.block_on(main())
     finally:
         loop.close()
+
+
+def test_the_system_has_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the caller's to hear of, and nobody waits for what will not run."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Runtime(worker_threads=2) as rt:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            for use in (
+                lambda: rt.spawn(answer()),
+                lambda: rt.block_on(answer()),
+                lambda: rt.spawn_blocking(plain),
+            ):
+                with pytest.raises(RuntimeError, match="can't start new thread"):
+                    use()
+        assert rt.spawn(answer()).join(LIMIT) == 42
+        assert rt.block_on(answer()) == 42
+        assert rt.spawn_blocking(plain).join(LIMIT) == 42

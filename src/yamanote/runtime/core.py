@@ -119,6 +119,8 @@ class Core:
         worker = here.worker
         if worker is not None and worker.core is self:
             return worker.spawn(coro, name, context)
+        if not self._started:
+            self._start_for(coro)
         task = self.new_task(coro, self, self.tasks, context, name)
         self.tasks.add(task)
         if self.closing:
@@ -129,8 +131,6 @@ class Core:
             return task
         with self._lock:
             self._spawned_outside += 1
-        if not self._started:
-            self._start()
         self._inject(task)
         if self.stopped:
             close_all(self.injection.popleft)
@@ -139,7 +139,10 @@ class Core:
     def spawn_on(self, worker: Worker, coro: Any, name: str | None = None) -> Task[Any]:
         """Spawn a task that stays on `worker`, from any thread."""
         context = contextvars.copy_context()
-        task = self.new_task(as_coroutine(coro), worker, self.tasks, context, name)
+        coro = as_coroutine(coro)
+        if not self._started:
+            self._start_for(coro)
+        task = self.new_task(coro, worker, self.tasks, context, name)
         self.tasks.add(task)
         if self.closing:
             task._cut_off()
@@ -148,8 +151,6 @@ class Core:
             return task
         with self._lock:
             self._spawned_outside += 1
-        if not self._started:
-            self._start()
         worker.push(task)
         if self.stopped:
             close_all(worker.pinned.popleft)
@@ -280,9 +281,22 @@ class Core:
                 return
             self._started = True
         if self.config.flavor == "multi_thread":
-            for worker in self.workers:
-                if worker is not besides:
-                    self._add_driver(worker)
+            try:
+                for worker in self.workers:
+                    if worker is not besides:
+                        self._add_driver(worker)
+            except RuntimeError:
+                # The system has no more threads to give. Who comes next tries again.
+                self._started = False
+                raise
+
+    def _start_for(self, coro: Any, besides: Worker | None = None) -> None:
+        """As `_start`; closes the coroutine, which nobody will run, if that fails."""
+        try:
+            self._start(besides)
+        except RuntimeError:
+            close_coroutine(coro)
+            raise
 
     def _add_driver(self, worker: Worker) -> None:
         thread = threading.Thread(target=self._drive, args=(worker,), daemon=True)
@@ -360,6 +374,7 @@ class Core:
         context = contextvars.copy_context()
         with self._lock:
             worker = min(self.workers, key=lambda worker: worker.callers)
+            self._start_for(coro, besides=worker)
             worker.callers += 1
         # Where there is one worker nothing can leave it, and to roam is faster.
         home = self if self.alone else worker
@@ -390,7 +405,6 @@ class Core:
             if self.stopped:
                 close_all(worker.pinned.popleft)
             while seat.wait_for(worker, CALLER, unless=main):
-                self._start(besides=worker)
                 try:
                     if worker.drive(seat, functools.partial(self._ended, main)):
                         break
@@ -398,7 +412,6 @@ class Core:
                     self._fail(error)  # of an asyncio callback
                     raise
                 seat.give_way()
-            self._start()
         except WorkerClosed:
             pass
         finally:

@@ -149,7 +149,9 @@ class BlockingPool:
         # Re-entrant: the collector, or a signal, may come inside, and a destructor or a handler
         # that makes a call. So a thread says that it is idle, or that it leaves, and then looks
         # at the queue once more.
-        self._lock = threading.RLock()
+        # The core's: a handler in the midst of the one and a destructor in the midst of the other
+        # might wait for each other.
+        self._lock = core.lock
         self._queue: deque[BlockingTask[Any]] = deque()
         self._idle: list[threading.Lock] = []
         self._running: set[BlockingTask[Any]] = set()

@@ -80,7 +80,7 @@ class Core:
         # Re-entrant: the collector, or a signal, may come inside, and a destructor or a handler
         # that spawns or shuts down. It finds nothing half-way changed, and after a call nothing
         # need be as it was seen before.
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._started = False
         self._shutting_down = False
         self._cancelled_all = False
@@ -129,7 +129,7 @@ class Core:
             # Who shuts down may have found it in the registry, and wait for its end.
             self.workers[0].unpark()
             return task
-        with self._lock:
+        with self.lock:
             self._spawned_outside += 1
         self._inject(task)
         if self.stopped:
@@ -149,7 +149,7 @@ class Core:
             task._close()
             self.workers[0].unpark()
             return task
-        with self._lock:
+        with self.lock:
             self._spawned_outside += 1
         worker.push(task)
         if self.stopped:
@@ -229,7 +229,7 @@ class Core:
         if self.on_failure is not None:
             self.on_failure(failure)
             return
-        with self._lock:
+        with self.lock:
             if self.failure is None:
                 self.failure = failure
             self.closing = True
@@ -276,7 +276,7 @@ class Core:
 
         A current_thread runtime is driven by `block_on` only.
         """
-        with self._lock:
+        with self.lock:
             if self._started:
                 return
             self._started = True
@@ -300,7 +300,7 @@ class Core:
 
     def _add_driver(self, worker: Worker) -> None:
         thread = threading.Thread(target=self._drive, args=(worker,), daemon=True)
-        with self._lock:
+        with self.lock:
             if self.stopped:
                 return
             thread.start()
@@ -372,7 +372,7 @@ class Core:
         coro = as_coroutine(coro)
         seat = Seat.of_this_thread()
         context = contextvars.copy_context()
-        with self._lock:
+        with self.lock:
             worker = min(self.workers, key=lambda worker: worker.callers)
             self._start_for(coro, besides=worker)
             worker.callers += 1
@@ -385,7 +385,7 @@ class Core:
         if self.closing:
             main._cut_off()
             main._close()
-            with self._lock:
+            with self.lock:
                 worker.callers -= 1
             # As in spawn().
             self.workers[0].unpark()
@@ -418,7 +418,7 @@ class Core:
             unregister_task(main)
             here.core = outer
             main_thread.attend(attended)
-            with self._lock:
+            with self.lock:
                 worker.callers -= 1
             if seat.baton is not None:
                 if self.stopped:
@@ -513,7 +513,7 @@ class Core:
 
     def close(self) -> None:
         """Cancel all tasks; those to come are cancelled at once."""
-        with self._lock:
+        with self.lock:
             self.closing = True
             if self._cancelled_all:
                 return
@@ -550,7 +550,7 @@ class Core:
                 "a runtime cannot be shut down from inside a task, which would wait for "
                 "itself: leave block_on() first, or use another thread"
             )
-        with self._lock:
+        with self.lock:
             if self._shutting_down:
                 return
             self.closing = self._shutting_down = True
@@ -561,7 +561,7 @@ class Core:
         worker = here.worker
         if worker is not None and worker.core is self and self.failure is None:
             raise RuntimeError("a runtime cannot be shut down from inside one of its tasks")
-        with self._lock:
+        with self.lock:
             if self._shutting_down:
                 return
             self.closing = self._shutting_down = True
@@ -618,7 +618,7 @@ class Core:
 
     def _cut_off_all(self) -> list[threading.Thread]:
         """End whatever still lives, and have the drivers leave, which are returned."""
-        with self._lock:
+        with self.lock:
             self.closing = self._shutting_down = self.stopped = True
             threads = list(self._threads)
         for worker in self.workers:

@@ -510,6 +510,30 @@ def test_nothing_is_left_of_a_cancelled_task() -> None:
     assert run(all_ends())
 
 
+@pytest.mark.parametrize("run", [run, yamanote.run])
+def test_a_task_is_kept_until_it_ends(run: Any) -> None:
+    async def main() -> None:
+        async def wait() -> None:
+            waited = asyncio.get_running_loop().create_future()
+            futures.add(waited)
+            await waited
+
+        futures: weakref.WeakSet[Any] = weakref.WeakSet()
+        task = weakref.ref(asyncio.create_task(wait()))
+        await asyncio.sleep(0)
+        gc.collect()
+        assert task() in asyncio.all_tasks()
+        for waited in futures:
+            waited.set_result(None)
+        del waited
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gc.collect()
+        assert task() is None
+
+    run(main())
+
+
 # Yamanote inside.
 
 

@@ -4,14 +4,17 @@ a coroutine that was never awaited (warnings are errors in these tests)."""
 from __future__ import annotations
 
 import asyncio
+import datetime
 import functools
 import gc
+import inspect
 import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +52,17 @@ from yamanote.sync import (
     oneshot,
     watch,
 )
-from yamanote.task import AccessError, Builder, coop
-from yamanote.time import interval, sleep, sleep_until, timeout
+from yamanote.task import AccessError, Builder, LocalPool, coop
+from yamanote.time import (
+    DelayQueue,
+    advance,
+    interval,
+    interval_at,
+    sleep,
+    sleep_until,
+    timeout,
+    timeout_at,
+)
 
 
 def plain() -> int:
@@ -707,17 +719,125 @@ def test_select_of_nothing(rt: Runtime) -> None:
     rt.block_on(main())
 
 
-def test_times_that_are_none(rt: Runtime) -> None:
-    nan = float("nan")
+def tx_and_rx() -> tuple[mpsc.Sender[int], mpsc.Receiver[int]]:
+    return mpsc.channel[int](4)
 
+
+# What takes a number of seconds, or a moment, in a task.
+TIMES: dict[str, Callable[[Any], Any]] = {
+    "sleep": sleep,
+    "sleep_until": sleep_until,
+    "Sleep.reset": lambda value: sleep(1).reset(value),
+    "timeout": timeout,
+    "timeout of a coroutine": lambda value: timeout(value, answer()),
+    "timeout_at": timeout_at,
+    "timeout_at of a coroutine": lambda value: timeout_at(value, answer()),
+    "interval": interval,
+    "interval_at": lambda value: interval_at(value, 1),
+    "Interval.reset_after": lambda value: interval(1).reset_after(value),
+    "Interval.reset_at": lambda value: interval(1).reset_at(value),
+    "DelayQueue.insert": lambda value: DelayQueue[int]().insert(1, value),
+    "DelayQueue.insert_at": lambda value: DelayQueue[int]().insert_at(1, value),
+}
+# And on a thread.
+LIMITS: dict[str, Callable[[Runtime, Any], Any]] = {
+    "JoinHandle.join": lambda rt, value: rt.spawn(forever()).join(value),
+    "blocking_recv": lambda rt, value: tx_and_rx()[1].blocking_recv(timeout=value),
+    "blocking_notified": lambda rt, value: Notify().blocking_notified(timeout=value),
+    "LocalPool.shutdown": lambda rt, value: LocalPool(1).shutdown(value),
+    "shutdown_timeout": lambda rt, value: rt.shutdown_timeout(value),
+}
+
+
+@pytest.mark.parametrize("what", TIMES)
+def test_times_that_are_none(rt: Runtime, what: str) -> None:
     async def main() -> None:
-        with pytest.raises(ValueError, match="NaN"):
-            sleep(nan)
-        with pytest.raises(ValueError, match="NaN"):
-            sleep_until(nan)
-        for period in (0, -1, nan):
+        for value in ("1", [1], datetime.timedelta(seconds=1), Decimal(1)):
+            with pytest.raises(TypeError, match="needs a number of seconds, not ") as error:
+                TIMES[what](value)
+            assert repr(value) in str(error.value)
+        if not what.startswith("timeout"):
+            with pytest.raises(TypeError, match="needs a number of seconds, not None"):
+                TIMES[what](None)
+        with pytest.raises(ValueError, match="needs a number of seconds, not NaN"):
+            TIMES[what](float("nan"))
+
+    rt.block_on(main())
+
+
+@pytest.mark.filterwarnings("ignore:a LocalPool was dropped:ResourceWarning")
+@pytest.mark.parametrize("what", LIMITS)
+def test_limits_that_are_none(rt: Runtime, what: str) -> None:
+    for value in ("1", [1], datetime.timedelta(seconds=1)):
+        with pytest.raises(TypeError, match="needs a number of seconds, not ") as error:
+            LIMITS[what](rt, value)
+        assert repr(value) in str(error.value)
+    with pytest.raises(ValueError, match=r"NaN"):
+        LIMITS[what](rt, float("nan"))
+
+
+def test_a_timeout_in_the_wrong_order(rt: Runtime) -> None:
+    async def main() -> None:
+        anything: Any = timeout
+        with pytest.raises(TypeError, match=r"timeout\(seconds, coro\) needs .*not <coroutine"):
+            anything(answer(), 1.5)
+
+    rt.block_on(main())
+
+
+def test_periods_that_are_none(rt: Runtime) -> None:
+    async def main() -> None:
+        for period in (0, -1):
             with pytest.raises(ValueError, match="period must be more than 0"):
                 interval(period)
+
+    rt.block_on(main())
+
+
+def test_time_advanced_by_what_is_no_number() -> None:
+    async def main() -> None:
+        for value in ("1", None):
+            anything: Any = value
+            with pytest.raises(TypeError, match=r"advance\(\) needs a number of seconds"):
+                await advance(anything)
+        for number in (-1, float("nan")):
+            with pytest.raises(ValueError, match="seconds"):
+                await advance(number)
+
+    with Runtime(flavor="current_thread", start_paused=True) as rt:
+        rt.block_on(main())
+
+
+COUNTS: dict[str, Callable[[Any], Any]] = {
+    "mpsc.channel": mpsc.channel,
+    "recv_many": lambda count: tx_and_rx()[1].recv_many(count),
+    "reserve_many": lambda count: tx_and_rx()[0].reserve_many(count),
+    "try_reserve_many": lambda count: tx_and_rx()[0].try_reserve_many(count),
+    "broadcast.channel": broadcast.channel,
+    "Semaphore": Semaphore,
+    "acquire": lambda count: Semaphore(3).acquire(count),
+    "try_acquire": lambda count: Semaphore(3).try_acquire(count),
+    "add_permits": lambda count: Semaphore(3).add_permits(count),
+    "forget_permits": lambda count: Semaphore(3).forget_permits(count),
+    "RwLock": lambda count: RwLock(max_readers=count),
+    "Barrier": Barrier,
+    "LocalPool": LocalPool,
+}
+
+
+@pytest.mark.parametrize("what", COUNTS)
+def test_counts_that_are_none(rt: Runtime, what: str) -> None:
+    async def main() -> None:
+        for value in ("1", None, 1.5, [1]):
+            with pytest.raises(TypeError, match="must be a whole number, not ") as error:
+                made = COUNTS[what](value)
+                if inspect.isawaitable(made):
+                    await made
+            assert repr(value) in str(error.value)
+        with pytest.raises(ValueError, match="-1"):
+            made = COUNTS[what](-1)
+            if inspect.isawaitable(made):
+                await made
 
     rt.block_on(main())
 
@@ -818,3 +938,24 @@ def test_a_future_of_another_loop(rt: Runtime) -> None:
         rt.block_on(main())
     finally:
         loop.close()
+
+
+def test_the_system_has_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the caller's to hear of, and nobody waits for what will not run."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Runtime(worker_threads=2) as rt:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            for use in (
+                lambda: rt.spawn(answer()),
+                lambda: rt.block_on(answer()),
+                lambda: rt.spawn_blocking(plain),
+            ):
+                with pytest.raises(RuntimeError, match="can't start new thread"):
+                    use()
+        assert rt.spawn(answer()).join(LIMIT) == 42
+        assert rt.block_on(answer()) == 42
+        assert rt.spawn_blocking(plain).join(LIMIT) == 42

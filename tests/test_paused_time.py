@@ -224,9 +224,10 @@ def test_misuse(current: Runtime) -> None:
         pause()
         with pytest.raises(RuntimeError, match="paused already"):
             pause()
-        for seconds in (-1, math.nan):
-            with pytest.raises(ValueError, match="0 seconds or more"):
-                await advance(seconds)
+        with pytest.raises(ValueError, match="0 seconds or more"):
+            await advance(-1)
+        with pytest.raises(ValueError, match="NaN"):
+            await advance(math.nan)
         resume()
         with pytest.raises(ValueError, match="NaN"):
             sleep(1).reset(math.nan)

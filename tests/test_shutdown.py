@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import textwrap
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -455,6 +456,46 @@ def test_exits_in_a_task_stop_the_runtime(rt_config: Config, error: type[BaseExc
         yamanote.run(main(), **rt_config)
     assert caught.value.args == (3,)
     assert done == ["main"]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_exits_in_a_task_that_is_awaited(rt_config: Config, error: type[BaseException]) -> None:
+    async def leave() -> None:
+        raise error(3)
+
+    async def main() -> None:
+        await spawn(leave())
+
+    with pytest.raises(error) as caught:
+        yamanote.run(main(), **rt_config)
+    assert caught.value.args == (3,)
+
+
+def raise_it(error: BaseException) -> NoReturn:
+    raise error
+
+
+@pytest.mark.parametrize("what", ["thread_name", "on_thread_start"])
+def test_an_exit_on_a_thread_of_the_runtime_stops_it(what: str) -> None:
+    config: Any = {what: lambda: raise_it(SystemExit(3))}
+
+    async def main() -> None:
+        spawn_blocking(int)
+        await forever()
+
+    with pytest.raises(SystemExit) as caught:
+        yamanote.run(main(), worker_threads=1, **config)
+    assert caught.value.code == 3
+
+
+def test_threads_whose_name_cannot_be_had(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level(logging.ERROR, "yamanote"),
+        Runtime(worker_threads=2, thread_name=lambda: raise_it(ValueError("name"))) as rt,
+    ):
+        assert rt.spawn_blocking(int, "42").join(LIMIT) == 42
+        rt.spawn(nothing()).join(LIMIT)
+    assert "name" in caplog.text
 
 
 def test_exit_in_main(rt_config: Config) -> None:

@@ -148,8 +148,13 @@ class BlockingPool:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._lock = threading.Lock()
         self._registry = Registry()
+        # Re-entrant: the collector, or a signal, may come inside, and a destructor or a handler
+        # that makes a call. So a thread says that it is idle, or that it leaves, and then looks
+        # at the queue once more.
+        # The core's: a handler in the midst of the one and a destructor in the midst of the other
+        # might wait for each other.
+        self._lock = core.lock
         self._queue: deque[BlockingTask[Any]] = deque()
         self._idle: list[threading.Lock] = []
         self._running: set[BlockingTask[Any]] = set()
@@ -167,26 +172,44 @@ class BlockingPool:
         call = functools.partial(context.run, func, *args, **kwargs)
         task = BlockingTask(call, name, self._registry)
         with self._lock:
-            closed = self._closed
-            if not closed:
+            if not self._closed:
                 self._queue.append(task)
-                if self._idle:
-                    self._idle.pop().release()
-                elif len(self._threads) < self._most:
-                    thread = threading.Thread(target=self._work, daemon=True)
-                    self._threads.add(thread)
-                    self._leaving = {other for other in self._leaving if other.is_alive()}
-                    try:
-                        thread.start()
-                    except RuntimeError:
-                        # The system has no more threads to give. Others will get to it.
-                        self._threads.discard(thread)
-                        if not self._threads:
-                            self._queue.remove(task)
-                            raise
-        if closed:
+                self._see_to(task)
+        if self._closed:
             task.abort()
         return task
+
+    def _see_to(self, task: BlockingTask[Any]) -> None:
+        """Have a thread come for `task`, which is in the queue; with the lock held."""
+        try:
+            self._idle.pop().release()
+            return
+        except IndexError:
+            pass
+        if len(self._threads) >= self._most:
+            return
+        thread = threading.Thread(target=self._work, daemon=True)
+        if not self._count_in(thread):
+            return
+        ended = [other for other in self._leaving.copy() if not other.is_alive()]
+        self._leaving.difference_update(ended)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has no more threads to give. Others will get to it.
+            self._threads.discard(thread)
+            if not self._threads:
+                self._queue.remove(task)
+                raise
+
+    def _count_in(self, thread: threading.Thread) -> bool:
+        """Count a thread among those that take calls, if there are not enough; with the lock
+        held."""
+        self._threads.add(thread)
+        if len(self._threads) <= self._most:
+            return True
+        self._threads.discard(thread)
+        return False
 
     def _work(self) -> None:
         here.core = self._core
@@ -214,9 +237,10 @@ class BlockingPool:
             self._core.thread_stopped()
 
     def _leave(self) -> None:
+        thread = threading.current_thread()
         with self._lock:
-            self._threads.discard(threading.current_thread())
-            self._leaving.add(threading.current_thread())
+            self._leaving.add(thread)
+            self._threads.discard(thread)
 
     def _rest(self, turn: threading.Lock) -> bool:
         """Count this thread among the idle ones, if there is no call for it.
@@ -225,10 +249,16 @@ class BlockingPool:
         finds this thread, and need not start another one (a third of a round trip).
         """
         with self._lock:
-            if self._queue or self._closed:
-                return False
             self._idle.append(turn)
-            return True
+            return not ((self._queue or self._closed) and self._take_back(turn))
+
+    def _take_back(self, turn: threading.Lock) -> bool:
+        """Be idle no more; False if the turn has come meanwhile."""
+        try:
+            self._idle.remove(turn)
+        except ValueError:
+            return False
+        return True
 
     def _next(self, turn: threading.Lock, resting: bool) -> BlockingTask[Any] | None:
         """The next call; None when this thread shall end. `resting`: it is idle already."""
@@ -241,7 +271,8 @@ class BlockingPool:
                         return task
                     if self._closed:
                         return None
-                    self._idle.append(turn)
+                    if not self._rest(turn):
+                        continue
             resting = False
             if FREE_THREADED:
                 if turn.acquire(timeout=min(self._keep_alive, TIDY_AFTER)):
@@ -250,11 +281,11 @@ class BlockingPool:
             if turn.acquire(timeout=lock_timeout(self._keep_alive)):
                 continue
             with self._lock:
-                if turn in self._idle:
-                    self._idle.remove(turn)
+                if self._take_back(turn):
                     # Counted out at once, lest new work be left to a thread that ends.
-                    self._threads.discard(threading.current_thread())
-                    self._leaving.add(threading.current_thread())
+                    self._leave()
+                    if self._queue and self._count_in(threading.current_thread()):
+                        continue
                     return None
             turn.acquire()  # called in the last moment
 
@@ -275,9 +306,8 @@ class BlockingPool:
             self._closed = True
             waiting = list(self._queue)
             self._queue.clear()
-            for turn in self._idle:
-                turn.release()
-            self._idle.clear()
+            while self._idle:
+                self._idle.pop().release()
             threads = [*self._threads, *self._leaving]
         for task in waiting:
             task.abort()

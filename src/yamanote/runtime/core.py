@@ -12,7 +12,6 @@ import asyncio
 import contextvars
 import functools
 import itertools
-import math
 import threading
 import time
 from asyncio import events
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import main_thread
 from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
+from .checks import as_seconds
 from .clock import Clock
 from .compat import (
     all_tasks,
@@ -34,7 +34,7 @@ from .compat import (
 from .here import here
 from .hooks import TaskHooks, call_hook
 from .idle import Idle, Lonely
-from .join import logger
+from .join import JoinError, logger
 from .loop import WorkerLoop
 from .metrics import RuntimeMetrics, WorkerMetrics
 from .park import NO_TOKEN, Callback
@@ -79,14 +79,17 @@ class Core:
         self.failure: BaseException | None = None
         self.on_park = config.on_thread_park
         self.on_unpark = config.on_thread_unpark
-        self._lock = threading.Lock()
+        # Re-entrant: the collector, or a signal, may come inside, and a destructor or a handler
+        # that spawns or shuts down. It finds nothing half-way changed, and after a call nothing
+        # need be as it was seen before.
+        self.lock = threading.RLock()
         self._started = False
         self._shutting_down = False
         self._cancelled_all = False
         #: What sees the asyncio tasks end on the loops that are being wound down.
         self._endings: set[asyncio.Task[None]] = set()
         self._spawned_outside = 0
-        self._threads: list[threading.Thread] = []
+        self._threads: set[threading.Thread] = set()
         self._thread_numbers = itertools.count()
         self.new_task: Callable[..., Task[Any]] = new_task
         task_hooks = (
@@ -122,6 +125,8 @@ class Core:
         worker = here.worker
         if worker is not None and worker.core is self:
             return worker.spawn(coro, name, context)
+        if not self._started:
+            self._start_for(coro)
         task = self.new_task(coro, self, self.registry, context, name)
         self.registry.tasks.add(task)
         if self.closing:
@@ -130,10 +135,8 @@ class Core:
             # Who shuts down may have found it in the registry, and wait for its end.
             self.workers[0].unpark()
             return task
-        with self._lock:
+        with self.lock:
             self._spawned_outside += 1
-        if not self._started:
-            self._start()
         self._inject(task)
         if self.stopped:
             close_all(self.injection.popleft)
@@ -142,17 +145,18 @@ class Core:
     def spawn_on(self, worker: Worker, coro: Any, name: str | None = None) -> Task[Any]:
         """Spawn a task that stays on `worker`, from any thread."""
         context = contextvars.copy_context()
-        task = self.new_task(as_coroutine(coro), worker, self.registry, context, name)
+        coro = as_coroutine(coro)
+        if not self._started:
+            self._start_for(coro)
+        task = self.new_task(coro, worker, self.registry, context, name)
         self.registry.tasks.add(task)
         if self.closing:
             task._cut_off()
             task._close()
             self.workers[0].unpark()
             return task
-        with self._lock:
+        with self.lock:
             self._spawned_outside += 1
-        if not self._started:
-            self._start()
         worker.push(task)
         if self.stopped:
             close_all(worker.pinned.popleft)
@@ -229,7 +233,7 @@ class Core:
         if self.on_failure is not None:
             self.on_failure(failure)
             return
-        with self._lock:
+        with self.lock:
             if self.failure is None:
                 self.failure = failure
             self.closing = True
@@ -242,17 +246,24 @@ class Core:
 
     # Threads.
 
-    def _thread_name(self) -> str:
-        name = self.config.thread_name
-        return name() if callable(name) else f"{name}-{next(self._thread_numbers)}"
-
     def thread_started(self) -> None:
         """To be called on each thread of the runtime's own, first."""
-        # Named here, because the name may come from a function of the user's, which is
-        # not to be called with a lock held.
-        threading.current_thread().name = self._thread_name()
-        if self.config.on_thread_start is not None:
-            call_hook(self.config.on_thread_start)
+        # An exit stops the runtime, as one in a task does. The thread goes on: somebody waits
+        # for what it will run.
+        try:
+            # Named here, because the name may come from a function of the user's, which is
+            # not to be called with a lock held.
+            call_hook(self._name_thread)
+            if self.config.on_thread_start is not None:
+                call_hook(self.config.on_thread_start)
+        except BaseException as error:
+            self._fail(error)
+
+    def _name_thread(self) -> None:
+        name = self.config.thread_name
+        threading.current_thread().name = (
+            name() if callable(name) else f"{name}-{next(self._thread_numbers)}"
+        )
 
     def thread_stopped(self) -> None:
         """To be called on each thread of the runtime's own, last."""
@@ -269,22 +280,37 @@ class Core:
 
         A current_thread runtime is driven by `block_on` only.
         """
-        with self._lock:
+        with self.lock:
             if self._started:
                 return
             self._started = True
         if self.config.flavor == "multi_thread":
-            for worker in self.workers:
-                if worker is not besides:
-                    self._add_driver(worker)
+            try:
+                for worker in self.workers:
+                    if worker is not besides:
+                        self._add_driver(worker)
+            except RuntimeError:
+                # The system has no more threads to give. Who comes next tries again.
+                self._started = False
+                raise
+
+    def _start_for(self, coro: Any, besides: Worker | None = None) -> None:
+        """As `_start`; closes the coroutine, which nobody will run, if that fails."""
+        try:
+            self._start(besides)
+        except RuntimeError:
+            close_coroutine(coro)
+            raise
 
     def _add_driver(self, worker: Worker) -> None:
         thread = threading.Thread(target=self._drive, args=(worker,), daemon=True)
-        with self._lock:
+        with self.lock:
             if self.stopped:
                 return
             thread.start()
-            self._threads = [thread, *(other for other in self._threads if other.is_alive())]
+            self._threads.add(thread)
+            ended = [other for other in self._threads.copy() if not other.is_alive()]
+            self._threads.difference_update(ended)
 
     def hand_over(self, worker: Worker, seat: Seat) -> None:
         """Give up a worker that must go on without this thread."""
@@ -350,19 +376,23 @@ class Core:
         coro = as_coroutine(coro)
         seat = Seat.of_this_thread()
         context = contextvars.copy_context()
-        with self._lock:
-            main: Any = None
-            if not self.closing:
-                worker = min(self.workers, key=lambda worker: worker.callers)
-                worker.callers += 1
-                # Where there is one worker nothing can leave it, and to roam is faster.
-                home = self if self.alone else worker
-                main = new_task(coro, home, self.registry, context, "main", MainTask)
-                main._seat, main._worker = seat, worker
-                # With the lock: whoever sets `closing` finds it, and cancels it.
-                self.registry.tasks.add(main)
-        if main is None:
-            close_coroutine(coro)
+        with self.lock:
+            worker = min(self.workers, key=lambda worker: worker.callers)
+            self._start_for(coro, besides=worker)
+            worker.callers += 1
+        # Where there is one worker nothing can leave it, and to roam is faster.
+        home = self if self.alone else worker
+        main: Any = new_task(coro, home, self.registry, context, "main", MainTask)
+        main._seat, main._worker = seat, worker
+        # In this order: whoever sets `closing` later finds it, and cancels it.
+        self.registry.tasks.add(main)
+        if self.closing:
+            main._cut_off()
+            main._close()
+            with self.lock:
+                worker.callers -= 1
+            # As in spawn().
+            self.workers[0].unpark()
             raise RuntimeError("this runtime has been shut down")
         if stay:
             # The shutdown begins with main's end, not with this thread's: that may be held
@@ -376,8 +406,9 @@ class Core:
         try:
             register_task(main)
             worker.push(main)  # not to the injection queue, from which any thread may take it
+            if self.stopped:
+                close_all(worker.pinned.popleft)
             while seat.wait_for(worker, CALLER, unless=main):
-                self._start(besides=worker)
                 try:
                     if worker.drive(seat, functools.partial(self._ended, main)):
                         break
@@ -385,14 +416,13 @@ class Core:
                     self._fail(error)  # of an asyncio callback
                     raise
                 seat.give_way()
-            self._start()
         except WorkerClosed:
             pass
         finally:
             unregister_task(main)
             here.core = outer
             main_thread.attend(attended)
-            with self._lock:
+            with self.lock:
                 worker.callers -= 1
             if seat.baton is not None:
                 if self.stopped:
@@ -402,6 +432,8 @@ class Core:
                 else:
                     self.hand_over(worker, seat)
             seat.present = False
+            if self.stopped:
+                self._wind_down_unheld(worker, time.monotonic())
             if seat is not here.own_seat:
                 self._cut_off_bound(seat)
             if self.closing:
@@ -410,7 +442,7 @@ class Core:
             if interrupts is not None:
                 interrupts.unwatch()
         try:
-            if self.failure is not None and (not main._done or main.cancelled()):
+            if self.failure is not None and _ended_by(self.failure, main):
                 raise self.failure
             if not main._done:
                 raise RuntimeError("the runtime was shut down meanwhile")
@@ -485,7 +517,7 @@ class Core:
 
     def close(self) -> None:
         """Cancel all tasks; those to come are cancelled at once."""
-        with self._lock:
+        with self.lock:
             self.closing = True
             if self._cancelled_all:
                 return
@@ -512,8 +544,8 @@ class Core:
             TypeError, ValueError: `timeout` is no number.
             RuntimeError: called on a thread that runs tasks, which it would block.
         """
-        if timeout is not None and math.isnan(timeout):
-            raise ValueError("a shutdown needs a number of seconds, not NaN")
+        if timeout is not None:
+            as_seconds("a shutdown", timeout)
         if timeout == 0 and here.worker is not None and here.worker.core is not self:
             self.shutdown_background()  # another runtime's, which is not waited for
             return
@@ -522,7 +554,7 @@ class Core:
                 "a runtime cannot be shut down from inside a task, which would wait for "
                 "itself: leave block_on() first, or use another thread"
             )
-        with self._lock:
+        with self.lock:
             if self._shutting_down:
                 return
             self.closing = self._shutting_down = True
@@ -533,7 +565,7 @@ class Core:
         worker = here.worker
         if worker is not None and worker.core is self and self.failure is None:
             raise RuntimeError("a runtime cannot be shut down from inside one of its tasks")
-        with self._lock:
+        with self.lock:
             if self._shutting_down:
                 return
             self.closing = self._shutting_down = True
@@ -576,9 +608,7 @@ class Core:
         if held:
             self._wind_down(first, deadline)
         for worker in self.workers:
-            # Those that nobody drives; the others' drivers do it themselves.
-            if not worker.closed and Seat().wait_for(worker, BACKGROUND, 0):
-                self._wind_down(worker, deadline)
+            self._wind_down_unheld(worker, deadline)
         drivers = [thread for thread in threads if thread is not threading.current_thread()]
         for thread in drivers + self.pool.close():
             while thread.is_alive() and not self.interrupted and not _passed(deadline):
@@ -592,9 +622,9 @@ class Core:
 
     def _cut_off_all(self) -> list[threading.Thread]:
         """End whatever still lives, and have the drivers leave, which are returned."""
-        with self._lock:
+        with self.lock:
             self.closing = self._shutting_down = self.stopped = True
-            threads = self._threads
+            threads = list(self._threads)
         for worker in self.workers:
             worker.unpark()
         for task in self.live_tasks():
@@ -609,6 +639,12 @@ class Core:
         self._cut_off_all()
         self.pool.close()
         self.pool.cut_off()
+
+    def _wind_down_unheld(self, worker: Worker, deadline: float | None) -> None:
+        """Wind a worker down if nobody drives it; a driver does it itself, or finds, when it
+        has let go of the worker, that it should have."""
+        if not worker.closed and Seat().wait_for(worker, BACKGROUND, 0):
+            self._wind_down(worker, deadline)
 
     def _wind_down(self, worker: Worker, deadline: float | None) -> None:
         """End what asyncio still has on the worker's loop, and close it."""
@@ -733,6 +769,14 @@ def checked(context: Any, coro: Any) -> contextvars.Context:
         f"a contextvars.Context is needed, not {context!r}: copy_context() makes one of the "
         "caller's variables"
     )
+
+
+def _ended_by(failure: BaseException, main: Task[Any]) -> bool:
+    """Whether main was stopped by the failure of a task, or has awaited that."""
+    if not main._done or main.cancelled():
+        return True
+    error = main.exception()
+    return isinstance(error, JoinError) and error.try_into_panic() is failure
 
 
 def close_coroutine(coro: Any) -> None:

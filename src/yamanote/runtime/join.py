@@ -17,7 +17,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger("yamanote")
 
-_id_lock = threading.Lock()
+# Re-entrant, for destructors and signal handlers that ask for an id in the midst of it.
+_id_lock = threading.RLock()
 _next_id = itertools.count(1)
 
 
@@ -152,9 +153,10 @@ class JoinHandle(Park, Generic[T]):
         if id is None:
             # Given out when first asked for: most tasks are never asked.
             with _id_lock:
+                fresh = Id(next(_next_id))
                 id = self._id
                 if id is None:
-                    id = self._id = Id(next(_next_id))
+                    id = self._id = fresh
         return id
 
     @property

@@ -37,6 +37,7 @@ from .carrier import (
     users_part,
 )
 from .compat import (
+    LISTED_WEAKLY,
     current_task,
     drop_current_task,
     register_task,
@@ -143,6 +144,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
         self._token = NO_TOKEN
         self._log_destroy_pending = True
         register_task(self)
+        if LISTED_WEAKLY:
+            loop.worker.loop_tasks.add(self)
         if eager_start and loop.is_running():
             outer = current_task()
             try:
@@ -237,6 +240,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
             return
         # _end() written out, for the usual case.
         unregister_task(self)
+        if LISTED_WEAKLY:
+            self._home.worker.loop_tasks.discard(self)
         self._runner = self._step = None
         try:
             _set_result(self, self._value)
@@ -245,6 +250,8 @@ class LoopTask(asyncio.Task[Any], Waiter):
 
     def _end(self, settle: Any, *outcome: Any) -> None:
         unregister_task(self)
+        if LISTED_WEAKLY:
+            self._home.worker.loop_tasks.discard(self)
         self._runner = self._step = None
         try:
             settle(self, *outcome)

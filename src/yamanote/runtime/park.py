@@ -27,6 +27,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
+from .checks import as_seconds
 from .compat import current_task
 from .here import here
 from .trio import running_trio
@@ -184,9 +185,13 @@ class Callback(Waiter):
 
 def lock_timeout(seconds: float | None) -> float:
     """A time limit as `Lock.acquire` takes it: -1 for none, and none too long for it."""
-    if seconds is None or seconds >= threading.TIMEOUT_MAX:
-        return -1
-    return max(seconds, 0)
+    try:
+        if seconds is None or seconds >= threading.TIMEOUT_MAX:
+            return -1
+        return max(seconds, 0)
+    except TypeError:
+        as_seconds("a timeout", seconds)
+        raise
 
 
 class ThreadWaiter(Waiter):

@@ -126,7 +126,7 @@ class Runtime:
                 stacklevel=2,
                 source=self,
             )
-            # Elsewhere: the collector may have come while this thread holds the core's lock.
+            # Elsewhere: the collector may have come in the midst of one of its tasks.
             threading.Thread(
                 target=core.shutdown_background, name="yamanote-shutdown", daemon=True
             ).start()

@@ -87,10 +87,10 @@ class Seat:
             with main_thread.waits(functools.partial(baton.nudge, ticket)):
                 held = baton.wait(ticket, timeout, main_thread.take_steps)
         self._ticket = None
-        if held:
-            self.baton = baton
-            if ticket.rank != rank:
-                baton.hold_as(rank)
+        # None, too: of a worker that this thread has closed it still has the baton.
+        self.baton = baton if held else None
+        if held and ticket.rank != rank:
+            baton.hold_as(rank)
         return held
 
     def give_way(self) -> bool:

@@ -81,6 +81,9 @@ class Worker:
         self.pinned = self.queue if core.alone else deque[Task[Any]]()
         #: Of the tasks that were spawned here.
         self.registry = Registry()
+        #: Those of asyncio's on its loop, which keeps them from being collected; where asyncio
+        #: does not.
+        self.loop_tasks: set[Any] = set()
         self.timers = Timers()
         self._timer_line, self._timer_heap = self.timers.deadlines, self.timers.heap
         self.baton = Baton(self.unpark)
@@ -644,6 +647,7 @@ class Worker:
         self._wakeup.close()
         self.carriers.clear()
         WorkerLoop.close(self.loop)
+        self.loop_tasks.clear()
         self.timers.clear()
 
 

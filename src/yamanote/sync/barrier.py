@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator
 from typing import Any, final
 
+from ..runtime.checks import check_whole
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
 from ..runtime.park import Park, ThreadWaiter, Token, check_may_block
@@ -23,7 +24,7 @@ class Barrier:
         n: how many have to come; 0 is taken for 1.
 
     Raises:
-        ValueError: `n` is negative.
+        TypeError, ValueError: `n` is no whole number, or negative.
 
     Thread-safe. Tokio: `sync::Barrier`.
     """
@@ -31,6 +32,7 @@ class Barrier:
     __slots__ = ("_arrived", "_crowd", "_lock", "_n", "_passed")
 
     def __init__(self, n: int) -> None:
+        check_whole("how many have to come", n)
         if n < 0:
             raise ValueError(f"a barrier is for 0 or more, not {n}")
         self._n = max(n, 1)

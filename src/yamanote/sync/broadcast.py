@@ -26,6 +26,7 @@ from collections.abc import Awaitable, Generator
 from types import coroutine
 from typing import Any, Final, Generic, Self, TypeVar, final
 
+from ..runtime.checks import check_whole
 from ..runtime.compat import current_task
 from ..runtime.crowd import Crowd
 from ..runtime.park import Park, ThreadWaiter, Token, check_may_block
@@ -198,7 +199,7 @@ class channel(tuple["Sender[T]", "Receiver[T]"]):
             to a power of two.
 
     Raises:
-        ValueError: `capacity` is less than 1 or more than 2**30.
+        TypeError, ValueError: `capacity` is no whole number, less than 1 or more than 2**30.
 
     Tokio: `broadcast::channel`.
     """
@@ -226,6 +227,7 @@ class Sender(Generic[T]):
     def __init__(self, capacity: int) -> None:
         #: Holds an element until it is closed, by whoever pops that.
         self._open: list[None] = []
+        check_whole("a channel's capacity", capacity)
         if not 1 <= capacity <= MAX_CAPACITY:
             raise ValueError(f"a channel holds from 1 to 2**30 values, not {capacity}")
         self._channel = _Channel(capacity)

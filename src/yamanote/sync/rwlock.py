@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, final, overload
 
+from ..runtime.checks import check_whole
 from .errors import TryLockError
 from .guard import Guard, Guarded, Locking, lock_in_thread
 
@@ -83,7 +84,7 @@ class RwLock(Guarded[T]):
         max_readers: how many may read at the same time (Tokio: `with_max_readers`).
 
     Raises:
-        ValueError: `max_readers` is less than 1 or more than 2**29 - 1.
+        TypeError, ValueError: `max_readers` is no whole number, less than 1 or more than 2**29 - 1.
 
     Thread-safe. Tokio: `sync::RwLock`.
     """
@@ -96,6 +97,7 @@ class RwLock(Guarded[T]):
     def __init__(self, value: T, *, max_readers: int = ...) -> None: ...
 
     def __init__(self, value: Any = None, *, max_readers: int = MAX_READERS) -> None:
+        check_whole("max_readers", max_readers)
         if not 1 <= max_readers <= MAX_READERS:
             raise ValueError(f"max_readers must be from 1 to {MAX_READERS}, not {max_readers}")
         super().__init__(max_readers, value)

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from types import coroutine
 from typing import Any, final
 
+from ..runtime.checks import check_whole
 from .batch_semaphore import CLOSED, PAY_AFTER, BatchSemaphore, Place
 from .budget import spend_budget
 from .errors import AcquireError, TryAcquireError
@@ -29,7 +30,7 @@ class Semaphore(BatchSemaphore):
         permits: how many there are at first; `add_permits` makes more.
 
     Raises:
-        ValueError: `permits` is negative.
+        TypeError, ValueError: `permits` is no whole number, or negative.
 
     Thread-safe. Tokio: `sync::Semaphore`.
     """
@@ -37,6 +38,7 @@ class Semaphore(BatchSemaphore):
     __slots__ = ()
 
     def __init__(self, permits: int) -> None:
+        check_whole("the number of permits", permits)
         if permits < 0:
             raise ValueError(f"a semaphore has 0 permits or more, not {permits}")
         super().__init__(permits)
@@ -54,7 +56,7 @@ class Semaphore(BatchSemaphore):
 
         Raises:
             AcquireError: from the await: the semaphore is closed.
-            ValueError: `permits` is negative.
+            TypeError, ValueError: `permits` is no whole number, or negative.
 
         Cancel-safe, but who is cancelled loses the place in the line. Tokio:
         `Semaphore::acquire`, `acquire_many`, `acquire_owned`.
@@ -66,7 +68,7 @@ class Semaphore(BatchSemaphore):
 
         Raises:
             TryAcquireError: fewer are free, or the semaphore is closed.
-            ValueError: `permits` is negative.
+            TypeError, ValueError: `permits` is no whole number, or negative.
 
         Tokio: `Semaphore::try_acquire`, `try_acquire_many`.
         """
@@ -89,7 +91,7 @@ class Semaphore(BatchSemaphore):
             AcquireError: the semaphore is closed.
             TimeoutError: `timeout` seconds have passed.
             RuntimeError: called on a worker's thread, which would block its tasks.
-            ValueError: `permits` is negative.
+            TypeError, ValueError: `permits` is no whole number, or negative.
         """
         place = Place(self, _number(permits))
         taken = place.take_in_thread(timeout, "blocking_acquire", "await acquire()")
@@ -103,7 +105,7 @@ class Semaphore(BatchSemaphore):
         """Make `permits` new permits.
 
         Raises:
-            ValueError: `permits` is negative.
+            TypeError, ValueError: `permits` is no whole number, or negative.
 
         Tokio: `Semaphore::add_permits`.
         """
@@ -113,7 +115,7 @@ class Semaphore(BatchSemaphore):
         """Take away up to `permits` free permits for good; returns how many.
 
         Raises:
-            ValueError: `permits` is negative.
+            TypeError, ValueError: `permits` is no whole number, or negative.
 
         Tokio: `Semaphore::forget_permits`.
         """
@@ -178,6 +180,8 @@ class Semaphore(BatchSemaphore):
 
 
 def _number(permits: int) -> int:
+    if permits.__class__ is not int:
+        check_whole("the number of permits", permits)
     if permits < 0:
         raise ValueError(f"the number of permits must be 0 or more, not {permits}")
     return permits
@@ -236,7 +240,7 @@ class SemaphorePermit:
         """A permit of its own for `permits` of these; None when there are fewer.
 
         Raises:
-            ValueError: `permits` is negative.
+            TypeError, ValueError: `permits` is no whole number, or negative.
 
         Tokio: `SemaphorePermit::split`.
         """

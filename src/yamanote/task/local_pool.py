@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, final
 
+from ..runtime.checks import as_seconds, check_whole
 from ..runtime.core import close_coroutine, runs_event_loop
 from ..runtime.join import JoinHandle
 from ..runtime.park import NO_TOKEN, Waiter
@@ -40,7 +41,7 @@ class LocalPool:
         thread_name: the threads are named `<thread_name>-<index>`.
 
     Raises:
-        ValueError: `size` is less than 1.
+        TypeError, ValueError: `size` is no whole number, or less than 1.
 
     Thread-safe. Tokio: tokio-util's `task::LocalPoolHandle`.
     """
@@ -48,9 +49,11 @@ class LocalPool:
     __slots__ = ("__weakref__", "_lock", "_threads")
 
     def __init__(self, size: int, *, thread_name: str = "yamanote-local") -> None:
+        check_whole("the size of a LocalPool", size)
         if size < 1:
             raise ValueError(f"LocalPool() needs a size of at least 1, not {size!r}")
-        self._lock = threading.Lock()
+        # Re-entrant, for destructors and signal handlers that spawn in the midst of it.
+        self._lock = threading.RLock()
         self._threads: list[_PoolThread] = []
         for index in range(size):
             self._threads.append(_PoolThread(f"{thread_name}-{index}"))
@@ -150,6 +153,7 @@ class LocalPool:
                 of any shutdown.
 
         Raises:
+            TypeError, ValueError: `timeout` is no number.
             RuntimeError: called on a thread that runs tasks, which it would block: use
                 `await aclose()` there, or `shutdown_background()`.
         """
@@ -177,7 +181,7 @@ class LocalPool:
             thread.join()  # the thread has nothing left to do
 
     def _close(self, timeout: float | None) -> None:
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + as_seconds("a shutdown", timeout)
         for thread in self._threads:
             thread.close(deadline)
 

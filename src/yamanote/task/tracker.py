@@ -51,8 +51,9 @@ class TaskTracker:
     __slots__ = ("__weakref__", "_crowd", "_lock", "_open", "_quiet", "_tokens")
 
     def __init__(self) -> None:
-        # For `close` and `reopen` only, whose answers are exact.
-        self._lock = threading.Lock()
+        # For `close` and `reopen` only, whose answers are exact; but not those of a signal
+        # handler that comes in the midst of one.
+        self._lock = threading.RLock()
         #: Holds an element while the tracker is open.
         self._open: list[None] = [None]
         #: Of each tracked thing, what its token holds.

@@ -7,6 +7,7 @@ import math
 import threading
 from typing import Generic, TypeVar, final
 
+from ..runtime.checks import as_seconds
 from ..runtime.timer import RESOLUTION
 from .instant import now
 from .sleep import Sleep
@@ -77,11 +78,11 @@ class DelayQueue(Generic[T]):
         """Have `value` come out in `seconds`; returns the key for `remove` and `reset`.
 
         Raises:
-            ValueError: `seconds` is not a number (NaN).
+            TypeError, ValueError: `seconds` is no number.
 
         Tokio: `DelayQueue::insert`.
         """
-        return self.insert_at(value, now() + seconds)
+        return self.insert_at(value, now() + as_seconds("insert()", seconds))
 
     def insert_at(self, value: T, deadline: float) -> DelayKey:
         """Have `value` come out at `deadline`, in seconds of `time.now()`.
@@ -97,11 +98,11 @@ class DelayQueue(Generic[T]):
 
         Raises:
             KeyError: it is not in the queue.
-            ValueError: `seconds` is not a number (NaN).
+            TypeError, ValueError: `seconds` is no number.
 
         Tokio: `DelayQueue::reset`.
         """
-        self.reset_at(key, now() + seconds)
+        self.reset_at(key, now() + as_seconds("reset()", seconds))
 
     def reset_at(self, key: DelayKey, deadline: float) -> None:
         """As `reset`, with a deadline in seconds of `time.now()`.
@@ -182,8 +183,7 @@ class DelayQueue(Generic[T]):
             await self._sleep
 
     def _enter(self, key: DelayKey, deadline: float, value: T | None, new: bool) -> None:
-        if math.isnan(deadline):
-            raise ValueError("a DelayQueue needs a number of seconds, not NaN")
+        as_seconds("a DelayQueue", deadline)
         with self._lock:
             self._entry += 1
             order = self._entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import final
 
+from ..runtime.checks import as_seconds
 from .instant import now
 from .sleep import sleep_until
 
@@ -36,9 +37,9 @@ class Interval:
     _next: float
 
     def __init__(self, start: float, period: float) -> None:
-        if not period > 0:
+        if not as_seconds("an interval", period) > 0:
             raise ValueError(f"an interval's period must be more than 0 seconds, not {period!r}")
-        self.reset_at(start)
+        self._next = as_seconds("an interval", start)
         self._period = period
         self.missed_tick_behavior = MissedTickBehavior.BURST
 
@@ -79,19 +80,17 @@ class Interval:
         """Let the next tick come in `seconds`.
 
         Raises:
-            ValueError: `seconds` is not a number (NaN).
+            TypeError, ValueError: `seconds` is no number.
         """
-        self.reset_at(now() + seconds)
+        self._next = now() + as_seconds("reset_after()", seconds)
 
     def reset_at(self, deadline: float) -> None:
         """Let the next tick come at `deadline`, in seconds of `time.now()`.
 
         Raises:
-            ValueError: `deadline` is not a number (NaN).
+            TypeError, ValueError: `deadline` is no number.
         """
-        if deadline != deadline:
-            raise ValueError("an interval needs a number of seconds, not NaN")
-        self._next = deadline
+        self._next = as_seconds("reset_at()", deadline)
 
     def __aiter__(self) -> Interval:
         return self
@@ -104,7 +103,7 @@ def interval(period: float) -> Interval:
     """Tick every `period` seconds, at once for the first time.
 
     Raises:
-        ValueError: `period` is 0 or less.
+        TypeError, ValueError: `period` is no number, or 0 or less.
 
     Tokio: `time::interval`.
     """
@@ -116,7 +115,7 @@ def interval_at(start: float, period: float) -> Interval:
     `time.now()`.
 
     Raises:
-        ValueError: `period` is 0 or less, or one of them not a number (NaN).
+        TypeError, ValueError: one of them is no number, or `period` is 0 or less.
 
     Tokio: `time::interval_at`.
     """

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Generator
 from typing import Any
 
+from ..runtime.checks import as_seconds
 from ..runtime.clock import Clock
 from ..runtime.core import Core
 from ..runtime.here import current_core, here
@@ -57,13 +58,13 @@ async def advance(seconds: float) -> None:
 
     Raises:
         RuntimeError: the clock is not paused, or as `pause`.
-        ValueError: `seconds` is negative or not a number (NaN).
+        TypeError, ValueError: `seconds` is negative or no number.
 
     Tokio: `time::advance`.
     """
     core = _current_thread_core("advance")
     clock = _paused_clock(core, "advance")
-    if not seconds >= 0:
+    if not as_seconds("advance()", seconds) >= 0:
         raise ValueError(f"time can be advanced by 0 seconds or more, not by {seconds!r}")
     clock.advance_to(clock.now() + seconds)
     worker = here.worker

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 from collections.abc import Generator
 from typing import Any, final
 
+from ..runtime.checks import as_seconds
 from ..runtime.clock import SYSTEM_CLOCK
 from ..runtime.compat import current_task, running_task
 from ..runtime.here import here
@@ -53,13 +53,11 @@ class Sleep(Park):
         other tasks or branches, and for the awaits to come. Any thread may call it.
 
         Raises:
-            ValueError: `deadline` is not a number (NaN).
+            TypeError, ValueError: `deadline` is no number.
 
         Tokio: `Sleep::reset`.
         """
-        if math.isnan(deadline):
-            raise ValueError("reset() needs a deadline in seconds, not NaN")
-        self._deadline = deadline
+        self._deadline = as_seconds("reset()", deadline)
         # They look at the deadline, and wait again. Whoever is entered too late to be found,
         # for which both sides lock something, sees the new one.
         self._wake_all()
@@ -167,23 +165,29 @@ def sleep(seconds: float) -> Sleep:
     Other tasks run meanwhile. The precision is that of the system's poll, 1 ms.
 
     Raises:
-        ValueError: `seconds` is not a number (NaN).
+        TypeError, ValueError: `seconds` is no number.
 
     Cancel-safe. Tokio: `time::sleep`.
     """
     worker = here.worker
-    if worker is None:
-        return Sleep(now() + seconds)
-    return Sleep(worker.clock.now() + seconds, worker.timers)
+    try:
+        if worker is None:
+            return Sleep(now() + seconds)
+        return Sleep(worker.clock.now() + seconds, worker.timers)
+    except TypeError:
+        as_seconds("sleep()", seconds)
+        raise
 
 
 def sleep_until(deadline: float) -> Sleep:
     """Wait until `deadline`, in seconds of `time.now()`.
 
     Raises:
-        ValueError: `deadline` is not a number (NaN).
+        TypeError, ValueError: `deadline` is no number.
 
     Cancel-safe. Tokio: `time::sleep_until`.
     """
+    if deadline.__class__ is not float:
+        as_seconds("sleep_until()", deadline)
     worker = here.worker
     return Sleep(deadline, None if worker is None else worker.timers)

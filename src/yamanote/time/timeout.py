@@ -10,7 +10,9 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, TypeVar, final, overload
 
+from ..runtime.checks import as_seconds
 from ..runtime.compat import current_task
+from ..runtime.core import close_coroutine
 from ..runtime.here import here
 from ..runtime.park import NO_TOKEN, Token, Waiter
 from ..runtime.task import Task, as_coroutine
@@ -49,6 +51,8 @@ class Timeout(Waiter):
     _must_cancel = False
 
     def __init__(self, deadline: float | None) -> None:
+        if deadline.__class__ is not float and deadline is not None:
+            as_seconds("a timeout", deadline)
         if deadline != deadline:
             raise ValueError("a timeout needs a number of seconds, not NaN; None for no limit")
         #: When, in seconds of `time.now()`; None for never.
@@ -162,11 +166,18 @@ def timeout(seconds: float | None, coro: Any = None) -> Any:
 
     Raises:
         Elapsed: from the await or the end of the `async with`.
-        ValueError: `seconds` is not a number (NaN).
+        TypeError, ValueError: `seconds` is no number.
 
     Cancel-safe, if `coro` is, which is cancelled with its caller. Tokio: `time::timeout`.
     """
-    return timeout_at(None if seconds is None else now() + seconds, coro)
+    try:
+        deadline = None if seconds is None else now() + seconds
+    except TypeError:
+        close_coroutine(seconds)  # given in the wrong order
+        close_coroutine(coro)
+        as_seconds("timeout(seconds, coro)", seconds)
+        raise
+    return timeout_at(deadline, coro)
 
 
 @overload
@@ -182,10 +193,15 @@ def timeout_at(deadline: float | None, coro: Any = None) -> Any:
 
     Cancel-safe, if `coro` is. Tokio: `time::timeout_at`.
     """
-    return Timeout(deadline) if coro is None else _limited(deadline, coro)
+    try:
+        limit = Timeout(deadline)
+    except (TypeError, ValueError):
+        close_coroutine(coro)
+        raise
+    return limit if coro is None else _limited(limit, coro)
 
 
-async def _limited(deadline: float | None, coro: Awaitable[T] | Future[T]) -> T:
-    async with Timeout(deadline):
+async def _limited(limit: Timeout, coro: Awaitable[T] | Future[T]) -> T:
+    async with limit:
         result: T = await as_coroutine(coro)
         return result

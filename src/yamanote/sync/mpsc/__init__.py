@@ -17,6 +17,7 @@ from __future__ import annotations
 import sys
 from typing import TypeVar
 
+from ...runtime.checks import check_whole
 from .channel import Channel
 from .permit import OwnedPermit, Permit, Permits
 from .receiver import Receiver, UnboundedReceiver
@@ -49,7 +50,7 @@ class channel(tuple[Sender[T], Receiver[T]]):
         capacity: how many values may wait; who sends more has to wait.
 
     Raises:
-        ValueError: `capacity` is less than 1.
+        TypeError, ValueError: `capacity` is no whole number, or less than 1.
 
     Tokio: `mpsc::channel`.
     """
@@ -57,6 +58,7 @@ class channel(tuple[Sender[T], Receiver[T]]):
     __slots__ = ()
 
     def __new__(cls, capacity: int) -> tuple[Sender[T], Receiver[T]]:  # type: ignore[misc]
+        check_whole("a channel's capacity", capacity)
         if capacity < 1:
             raise ValueError(f"a channel has room for 1 value or more, not {capacity}")
         shared = Channel(capacity)

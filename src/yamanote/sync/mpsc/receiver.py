@@ -6,6 +6,7 @@ from collections.abc import Generator
 from types import coroutine
 from typing import Any, Generic, Self, TypeVar, final
 
+from ...runtime.checks import check_whole
 from ...runtime.compat import running_task
 from ...runtime.park import ThreadWaiter, check_may_block, wait_outside
 from ..budget import spend_budget
@@ -98,7 +99,7 @@ class UnboundedReceiver(Generic[T]):
             was sent has been received.
 
         Raises:
-            ValueError: `limit` is negative.
+            TypeError, ValueError: `limit` is no whole number, or negative.
 
         Cancel-safe, as `recv`. Tokio: `Receiver::recv_many`.
         """
@@ -155,7 +156,7 @@ class UnboundedReceiver(Generic[T]):
         Raises:
             TimeoutError: `timeout` seconds have passed without a value.
             RuntimeError: called on a worker's thread, which would block its tasks.
-            ValueError: `limit` is negative.
+            TypeError, ValueError: `limit` is no whole number, or negative.
 
         Tokio: `Receiver::blocking_recv_many`.
         """
@@ -288,6 +289,8 @@ class Receiver(UnboundedReceiver[T]):
 
 
 def _limit(limit: int) -> int:
+    if limit.__class__ is not int:
+        check_whole("the limit", limit)
     if limit < 0:
         raise ValueError(f"the limit must be 0 or more, not {limit}")
     return limit

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from types import coroutine
 from typing import Any, Generic, TypeVar, final
 
+from ...runtime.checks import check_whole
 from ...runtime.compat import running_task
 from ...runtime.park import check_may_block
 from ...time import Elapsed, timeout
@@ -148,10 +149,12 @@ class Sender(Handle, Generic[T]):
 
         Raises:
             SendError: the channel is closed.
-            ValueError: `count` is negative, or more than `max_capacity()`.
+            TypeError, ValueError: `count` is no whole number, negative, or more than
+                `max_capacity()`.
 
         Cancel-safe, as `send`. Tokio: `Sender::reserve_many`.
         """
+        check_whole("the number of places", count)
         if not 0 <= count <= self._channel.capacity:
             raise ValueError(f"this channel has {self._channel.capacity} places, never {count}")
         return Permits(self, await self._take(count), count)
@@ -183,10 +186,11 @@ class Sender(Handle, Generic[T]):
 
         Raises:
             TrySendError: there are fewer, or the channel is closed.
-            ValueError: `count` is negative.
+            TypeError, ValueError: `count` is no whole number, or negative.
 
         Tokio: `Sender::try_reserve_many`.
         """
+        check_whole("the number of places", count)
         if count < 0:
             raise ValueError(f"the number of places must be 0 or more, not {count}")
         return Permits(self, self._take_now(count), count)

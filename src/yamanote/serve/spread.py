@@ -19,7 +19,8 @@ class Spread:
 
     def __init__(self) -> None:
         self.sites: list[Site] = []
-        self._lock = threading.Lock()
+        # Re-entrant: the collector may run inside, and find a connection's end.
+        self._lock = threading.RLock()
         self._turn = 0
 
     def pick(self) -> Site:

@@ -273,12 +273,12 @@ class Worker:
                     elif step is not None:
                         yielded = task._context.run(step, task._runner, None)
                     elif carry:
-                        carrier = carriers.pop() if carriers else new_carrier()
+                        if carrier is None:
+                            carrier = carriers.pop() if carriers else new_carrier()
                         yielded = task._context.run(CARRY, carrier, task)
-                        task._runner = carrier
-                        carry = yielded is ENDED
-                        if not carry:
-                            task._step = CARRY
+                        if yielded is not ENDED:
+                            carry = False
+                            task._step, task._runner, carrier = CARRY, carrier, None
                     else:
                         task._step = own_step(task._runner)
                         yielded = task._context.run(task._step, task._runner, None)
@@ -291,6 +291,8 @@ class Worker:
                 except WorkerClosed:
                     raise
                 except BaseException as error:
+                    if step is None:
+                        carrier = None  # it has ended with the coroutine
                     if is_busy_context(error):
                         self._poll_later(task)
                     elif task._raised(error):
@@ -310,7 +312,8 @@ class Worker:
                     if other:  # a yield gives the others their turn
                         break
                 elif yielded is ENDED:
-                    carriers.append(task._runner)
+                    if step is not None:
+                        carriers.append(task._runner)
                     task._returned(self)
                 else:
                     try:
@@ -330,6 +333,8 @@ class Worker:
         if current is not None:
             clear_current_task(loop)
         self.polling -= 1
+        if carrier is not None:
+            carriers.append(carrier)
         del carriers[SPARE:]
         self.carry = carry
         # A task's failure refers to this frame by its own frame's f_back.

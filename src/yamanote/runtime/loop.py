@@ -52,7 +52,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         selector.select = worker.turn  # type: ignore[assignment,method-assign]
         selector.wake = worker.wake_all
         self.selector = selector
-        self._clock = worker.core.clock
+        self.keep_time()
         #: asyncio's callbacks that wait.
         self.ready: deque[Any] = self._ready  # type: ignore[attr-defined]
         selector.ready = self.ready
@@ -168,8 +168,10 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         for _ in range(count - len(self.ready)):
             super().call_soon(_nothing)
 
-    def time(self) -> float:
-        return self._clock.now()
+    def keep_time(self) -> None:
+        """Go by the runtime's clock, which has just been made, paused or resumed. Its own method
+        is the loop's: a call less, in each turn."""
+        self.time = self.worker.core.clock.now  # type: ignore[method-assign]
 
     def run_forever(self) -> None:
         # First: when it finds out by itself, 3.13's stops being the running loop.

@@ -71,6 +71,7 @@ class Worker:
         self.core = core
         self.index = index
         self.sleepers = core.idle.sleepers
+        self._injection = core.injection
         self._alone = core.alone
         #: Runnable tasks that roam; others steal from its front.
         self.queue: deque[Task[Any]] = deque()
@@ -132,6 +133,8 @@ class Worker:
         self.loop = make_loop(self)
         self.selector = self.loop.selector
         self.poll_io = self.selector.poll_io
+        self._waits_for_calls_only = self.selector.waits_for_calls_only
+        self._callbacks = self.loop.ready
         self._wakeup = make_wakeup(self.loop)
 
     # Runnable tasks arrive.
@@ -360,7 +363,7 @@ class Worker:
                 self.core.idle.watch(self)
                 self._watching = self.core.idle.watcher is self
         elif not (
-            self.pinned or self.queue or self.lifo or self.core.injection or self.seat.queues
+            self.pinned or self.queue or self.lifo or self._injection or self.seat.queues
         ):
             if timeout != 0:
                 return self._rest(timeout)
@@ -369,8 +372,9 @@ class Worker:
                 self._end_watch()
             # Where there are no sockets, callbacks are counted as polls are: not to ask the system
             # at each turn takes 8 % off a create_task and await.
-            self._unseen += len(self.loop.ready) + 1
-            if self._unseen < self._event_interval and self.selector.waits_for_calls_only():
+            unseen = self._unseen + len(self._callbacks) + 1
+            if unseen < self._event_interval and self._waits_for_calls_only():
+                self._unseen = unseen
                 return ()
             self._unseen = 0
             return self.poll_io(0)

@@ -106,6 +106,7 @@ def _paused_clock(core: Core, name: str) -> Clock:
 
 
 def _reconsider(core: Core) -> None:
-    """The worker may sleep by the other kind of time."""
+    """The worker may sleep by the other kind of time, and its loop has it from the clock."""
     for worker in core.workers:
+        worker.loop.keep_time()
         worker.unpark()

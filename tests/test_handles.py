@@ -1163,3 +1163,57 @@ def test_those_who_joined_run_at_once_on_several_workers() -> None:
     with Runtime(worker_threads=2) as rt:
         for _ in range(20):
             LocalSet().block_on(rt, main())
+
+
+# As asyncio's.
+
+
+def test_the_coroutine_of_a_task_at_each_of_its_polls(rt: Runtime) -> None:
+    async def polled_again() -> list[tuple[Any, bool]]:
+        me: Any = asyncio.current_task()
+        seen = []
+        for _ in range(3):
+            seen.append((me.get_coro(), "coro=" in repr(me)))
+            await yield_now()
+        return seen
+
+    async def main() -> None:
+        # After one that ends at its first poll a task is resumed in another way.
+        for _ in range(3):
+            assert await spawn(answer()) == 42
+            coro = polled_again()
+            handle: Any = spawn(coro)
+            assert handle.get_coro() is coro
+            assert await handle == [(coro, True)] * 3
+            assert handle.get_coro() is None
+
+    rt.block_on(main())
+
+
+def test_a_done_callback_is_called_or_removed_but_not_both(multi_rt: Runtime) -> None:
+    called: list[object] = []
+
+    async def main() -> None:
+        gate = Gate()
+        handle: Any = spawn(gate.wait())
+
+        def end() -> None:
+            gate.open()
+            handle.join()
+
+        class Callback:
+            def __call__(self, task: object) -> None:
+                called.append(task)
+
+            def __eq__(self, other: object) -> bool:
+                block_in_place(end)  # just when it is found
+                return True
+
+            __hash__ = None  # type: ignore[assignment]
+
+        handle.add_done_callback(Callback())
+        assert handle.remove_done_callback(Callback()) == 0
+        await until(lambda: called)
+        assert called == [handle]
+
+    multi_rt.block_on(main())

@@ -77,12 +77,6 @@ def new_carrier() -> Carrier:
     return carrier
 
 
-def carried(runner: Any) -> Any:
-    """The coroutine, as the user made it, that a runner resumes."""
-    coro = runner.gi_yieldfrom if isinstance(runner, GeneratorType) else runner
-    return coro.coro if isinstance(coro, Carried) else coro
-
-
 def throw(runner: Any, error: BaseException) -> Any:
     """Raise `error` where the coroutine is suspended."""
     try:

@@ -43,15 +43,16 @@ from asyncio import CancelledError, base_tasks, events
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextvars import Context
-from types import CoroutineType, TracebackType
+from types import CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from .carrier import (
+    CARRY,
     ENDED,
     Carried,
+    Carrier,
     Step,
     Throw,
-    carried,
     close,
     close_unstarted,
     started_already,
@@ -76,6 +77,9 @@ BUDGET = 128
 
 #: The key in a task's `_locals` that says it need not heed its budget.
 UNCONSTRAINED = object()
+
+#: The key of the coroutine of a task that keeps a carrier.
+_COROUTINE = object()
 
 # Guards the two counters of cancellation, which asyncio.timeout and others use from one
 # thread while another aborts. Re-entrant, because the handler of Ctrl-C cancels too.
@@ -133,6 +137,15 @@ class Task(JoinHandle[T], Waiter):
     )
 
     # The poll loop's side: each is called by the task's owner only.
+
+    def _keep(self, carrier: Carrier) -> None:
+        """It waits, after a first poll by `carrier`."""
+        # Few tasks do, so this has no slot.
+        if self._locals is None:
+            self._locals = {}
+        self._locals[_COROUTINE] = self._runner
+        self._step = CARRY
+        self._runner = carrier
 
     def _returned(self, worker: Any = NO_WORKER) -> None:
         """running → done, with a result, which has been stored; `worker` polls it."""
@@ -439,8 +452,12 @@ class Task(JoinHandle[T], Waiter):
         registry = self._registry
         first, others = registry.first_joiner.get(self), registry.other_joiners.get(self)
         for token in [first or NO_TOKEN, *(others or ())]:
-            if token and isinstance(token[0], _DoneCallback) and token[0].callback == callback:
-                token.clear()
+            waiter = next(iter(token), None)
+            if isinstance(waiter, _DoneCallback) and waiter.callback == callback:
+                try:
+                    token.pop()
+                except IndexError:
+                    continue  # the task has just ended
                 self._unregister(token)
                 removed += 1
         return removed
@@ -478,7 +495,13 @@ class Task(JoinHandle[T], Waiter):
 
     @property
     def _coro(self) -> Any:
-        return carried(self._runner)  # asyncio's part of get_stack() asks for it so
+        # asyncio's part of get_stack() asks for it so.
+        runner = self._runner
+        if isinstance(runner, GeneratorType):
+            # Not its `gi_yieldfrom`: that is None while it runs, and to look at it while another
+            # thread runs it crashes free-threaded builds.
+            runner = (self._locals or {}).get(_COROUTINE)
+        return runner.coro if isinstance(runner, Carried) else runner
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:

@@ -281,7 +281,8 @@ class Worker:
                         yielded = task._context.run(CARRY, carrier, task)
                         if yielded is not ENDED:
                             carry = False
-                            task._step, task._runner, carrier = CARRY, carrier, None
+                            task._keep(carrier)
+                            carrier = None
                     else:
                         task._step = own_step(task._runner)
                         yielded = task._context.run(task._step, task._runner, None)

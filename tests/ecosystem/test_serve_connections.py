@@ -453,6 +453,45 @@ def test_who_blocks_in_place_holds_up_no_other_connection() -> None:
     served(Blocks, talk)
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_who_blocks_in_place_gets_what_comes_meanwhile_afterwards(ends: bool) -> None:
+    class Protocol(Connection):
+        inside = False
+
+        def data_received(self, data: bytes) -> None:
+            assert not self.inside
+            super().data_received(data)
+
+        def block(self) -> None:
+            self.inside = True
+            block_in_place(self.wait)
+            self.inside = False
+
+        def more(self) -> None:
+            self.transport.write(b"had it")
+
+    def talk(clients: Clients) -> None:
+        blocked, protocol = clients.open()
+        other, _ = clients.open()
+        blocked.sendall(b"block")
+        assert gate.entered.wait(LIMIT)
+        blocked.sendall(b"more")
+        if ends:
+            blocked.shutdown(socket.SHUT_WR)
+        # By the second answer what came before the first question has been found, too.
+        for count in range(1, 3):
+            other.sendall(b"echo")
+            assert read(other, 4 * count) == b"echo" * count
+        assert protocol.received == b"block"
+        gate.open.set()
+        assert read(blocked, 6) == b"had it"
+        assert protocol.received == b"blockmore"
+        if ends:
+            assert protocol.lost.wait(LIMIT)
+
+    served(Protocol, talk)
+
+
 def test_a_protocol_with_its_own_buffer() -> None:
     class Buffered(asyncio.BufferedProtocol):
         def __init__(self, plain: Any) -> None:

@@ -76,6 +76,9 @@ class CorkedTransport(SocketTransport):
     # asyncio's 256 KiB are allocated anew for each read, and most of them given back.
     max_size = 65536
 
+    #: Whether something that was read waits for the protocol, see inbox.py: it comes first.
+    late = False
+
     if not TYPE_CHECKING:
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -91,6 +94,8 @@ class CorkedTransport(SocketTransport):
             super().set_protocol(protocol)
 
         def _add_reader(self, fd, callback, *args):
+            if self.late:
+                return
             if self._loop.get_debug():
                 super()._add_reader(fd, callback, *args)
             elif self.is_reading():

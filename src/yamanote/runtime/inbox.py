@@ -10,6 +10,11 @@ from __future__ import annotations
 from asyncio import events
 from typing import Any
 
+from .task import is_busy_context
+
+# How long until the next attempt to call a protocol that blocks in place, in seconds.
+_LATER = 0.001
+
 
 class Reader(events.Handle):
     """asyncio's handle of a transport's read, which an `Inbox` can do without."""
@@ -19,6 +24,13 @@ class Reader(events.Handle):
     def __init__(self, transport: Any, callback: Any, loop: Any) -> None:
         super().__init__(callback, (), loop)
         self.transport = transport
+
+    def _run(self) -> None:
+        # When it is found by itself: the peer has ended, too.
+        if self.transport.buffered:
+            super()._run()
+        else:
+            Inbox([self])._run()
 
 
 class Inbox:
@@ -52,18 +64,64 @@ class Inbox:
             except (BlockingIOError, InterruptedError):
                 continue
             except OSError as error:
-                run(transport._fatal_error, error, "Fatal read error on socket transport")
+                message = "Fatal read error on socket transport"
+                _call(reader, transport._fatal_error, error, message)
                 continue
             if not data:
-                run(transport._read_ready__on_eof)
+                _call(reader, transport._read_ready__on_eof)
                 continue
             try:
                 run(transport._protocol.data_received, data)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
+                if is_busy_context(error):
+                    _call_later(reader, _pass_on, transport, data)
+                    continue
                 run(
                     transport._fatal_error,
                     error,
                     "Fatal error: protocol.data_received() call failed.",
                 )
+
+
+# The protocol of a connection may block in place when there is more for it: it is busy, as the
+# reader's context is, and gets what has been read when it is through.
+
+
+def _call(reader: Reader, func: Any, *args: Any) -> None:
+    try:
+        reader._context.run(func, *args)  # type: ignore[attr-defined]
+    except RuntimeError as error:
+        if not is_busy_context(error):
+            raise
+        _call_later(reader, func, *args)
+
+
+def _call_later(reader: Reader, func: Any, *args: Any) -> None:
+    transport = reader.transport
+    transport.late = True
+    transport._loop._remove_reader(transport._sock_fd)
+    transport._loop.call_later(_LATER, _call_again, reader, func, *args)
+
+
+def _call_again(reader: Reader, func: Any, *args: Any) -> None:
+    transport = reader.transport
+    if transport.is_closing():
+        return
+    if not transport.is_reading():  # paused
+        transport._loop.call_later(_LATER, _call_again, reader, func, *args)
+        return
+    transport.late = False
+    _call(reader, func, *args)
+    if func is _pass_on and transport.is_reading():
+        transport._add_reader(transport._sock_fd, transport._read_ready)
+
+
+def _pass_on(transport: Any, data: bytes) -> None:
+    try:
+        transport._protocol.data_received(data)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        transport._fatal_error(error, "Fatal error: protocol.data_received() call failed.")

@@ -363,9 +363,7 @@ class Worker:
             if not found and not self._watching:
                 self.core.idle.watch(self)
                 self._watching = self.core.idle.watcher is self
-        elif not (
-            self.pinned or self.queue or self.lifo or self._injection or self.seat.queues
-        ):
+        elif not (self.pinned or self.queue or self.lifo or self._injection or self.seat.queues):
             if timeout != 0:
                 return self._rest(timeout)
             # asyncio's own business.

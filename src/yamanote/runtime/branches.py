@@ -159,7 +159,7 @@ class Branches(Park):
         locals = getattr(self.caller, "_locals", None)
         self.branches: list[Any] = []
         for coro in coros:
-            branch: Any = new_task(coro, self, registry, context, None, Branch)
+            branch: Any = new_task(Branch, coro, self, registry, context, None)
             branch._index = len(self.branches)
             branch._poller = NO_WORKER
             if locals:

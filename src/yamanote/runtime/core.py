@@ -41,7 +41,7 @@ from .park import NO_TOKEN, Callback
 from .registry import Registry
 from .seat import Seat
 from .shared import leave_uncounted
-from .task import MainTask, Task, as_coroutine, new_task
+from .task import Task, as_coroutine, new_task
 from .trio import running_trio
 from .worker import Worker, WorkerClosed, close_all
 
@@ -127,7 +127,7 @@ class Core:
             return worker.spawn(coro, name, context)
         if not self._started:
             self._start_for(coro)
-        task = self.new_task(coro, self, self.registry, context, name)
+        task = self.new_task(Task, coro, self, self.registry, context, name)
         self.registry.tasks.add(task)
         if self.closing:
             task._cut_off()
@@ -148,7 +148,7 @@ class Core:
         coro = as_coroutine(coro)
         if not self._started:
             self._start_for(coro)
-        task = self.new_task(coro, worker, self.registry, context, name)
+        task = self.new_task(Task, coro, worker, self.registry, context, name)
         self.registry.tasks.add(task)
         if self.closing:
             task._cut_off()
@@ -382,8 +382,8 @@ class Core:
             worker.callers += 1
         # Where there is one worker nothing can leave it, and to roam is faster.
         home = self if self.alone else worker
-        main: Any = new_task(coro, home, self.registry, context, "main", MainTask)
-        main._seat, main._worker = seat, worker
+        main: Any = new_task(Task, coro, home, self.registry, context, "main")
+        main.become_main(seat, worker)
         # In this order: whoever sets `closing` later finds it, and cancels it.
         self.registry.tasks.add(main)
         if self.closing:

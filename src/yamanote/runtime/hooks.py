@@ -72,14 +72,15 @@ class TaskHooks:
 
     def new_task(
         self,
+        kind: type[Task[Any]],
         coro: Coroutine[Any, Any, Any],
         home: Any,
         registry: Registry,
         context: Context,
-        name: str | None = None,
+        name: str | None,
     ) -> Task[Any]:
         """A task whose life is reported."""
-        task = new_task(coro, home, registry, context, name)
+        task = new_task(kind, coro, home, registry, context, name)
         meta = TaskMeta(task.id, task.name, _spawned_at())
         if self._before or self._after:
             task._runner = _Polled(coro, meta, self._before, self._after)

@@ -46,7 +46,7 @@ class LocalQueue:
         """A new task of the set."""
         core = here.core
         make = new_task if core is None else core.new_task
-        task = make(as_coroutine(coro), self, self.registry, copy_context(), name)
+        task = make(Task, as_coroutine(coro), self, self.registry, copy_context(), name)
         self.tasks.add(task)
         if self.closed:
             task._cut_off()

@@ -81,6 +81,9 @@ UNCONSTRAINED = object()
 #: The key of the coroutine of a task that keeps a carrier.
 _COROUTINE = object()
 
+#: The key of a main task's `Main`.
+_MAIN = object()
+
 # Guards the two counters of cancellation, which asyncio.timeout and others use from one
 # thread while another aborts. Re-entrant, because the handler of Ctrl-C cancels too.
 _cancel_lock = threading.RLock()
@@ -95,6 +98,26 @@ class NoWorker:
 
 
 NO_WORKER = NoWorker()
+
+
+class Main:
+    """What tells that a task is the one that `block_on` runs: nobody spawned it, and to Tokio's
+    users it is none: it has no id to ask for, and no callback hears of it.
+
+    To asyncio's users it is what `run_until_complete` was given: `all_tasks` lists it, and
+    anyio, which knows such a task by its callback, keeps its threads until the end of it.
+
+    Not a subclass of Task: CPython specializes the poll loop for one class, and where main and
+    another take turns a spawn and join would take 8 % longer.
+    """
+
+    __slots__ = ("seat", "worker")
+
+    def __init__(self, seat: Seat, worker: Worker) -> None:
+        #: Of the thread that called `block_on`, where a LocalSet in it has to run.
+        self.seat = seat
+        #: The one that `block_on` drives.
+        self.worker = worker
 
 
 class Task(JoinHandle[T], Waiter):
@@ -135,6 +158,14 @@ class Task(JoinHandle[T], Waiter):
         "_step",
         "_token",
     )
+
+    def become_main(self, seat: Seat, worker: Worker) -> None:
+        """Be the task that a `block_on` runs; before anybody sees it."""
+        self._locals = {_MAIN: Main(seat, worker)}
+
+    def main(self) -> Main | None:
+        """Of the main task; None of any other."""
+        return (self._locals or {}).get(_MAIN)
 
     # The poll loop's side: each is called by the task's owner only.
 
@@ -202,8 +233,13 @@ class Task(JoinHandle[T], Waiter):
             self._registry.tasks.remove(self)
         except KeyError:
             return False
-        self._runner = self._context = self._locals = self._step = None
+        self._runner = self._context = self._step = None
+        self._drop_locals()
         return True
+
+    def _drop_locals(self) -> None:
+        main = self.main()  # which it is still asked for
+        self._locals = None if main is None else {_MAIN: main}
 
     def _await_foreign(self, yielded: Any) -> None:
         """running → parked, by something that is not ours: a future of asyncio's."""
@@ -331,7 +367,8 @@ class Task(JoinHandle[T], Waiter):
         runner, step, context = self._runner, self._step, self._context
         if runner is None or context is None:
             return
-        self._runner = self._context = self._locals = self._step = None
+        self._runner = self._context = self._step = None
+        self._drop_locals()
         if step is not None:
             try:
                 context.run(throw, runner, CancelledError())
@@ -481,6 +518,10 @@ class Task(JoinHandle[T], Waiter):
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop of the worker that the task is pinned to, or else runs on."""
+        main = self.main()
+        if main is not None:
+            # all_tasks() asks from any thread, and inside a LocalSet too.
+            return main.worker.loop
         loop = getattr(self._home, "loop", None)
         return loop if loop is not None else asyncio.get_running_loop()
 
@@ -504,6 +545,10 @@ class Task(JoinHandle[T], Waiter):
         return runner.coro if isinstance(runner, Carried) else runner
 
     @property
+    def _callbacks(self) -> list[tuple[Any, Context | None]]:
+        return [] if self.main() is None else [(run_until_complete_callback, self._context)]
+
+    @property
     def _loop(self) -> asyncio.AbstractEventLoop:
         return self.get_loop()  # anyio asks for it so
 
@@ -512,42 +557,19 @@ class Task(JoinHandle[T], Waiter):
         return f"<Task {self.name!r} {self._state()}{f' coro={coro}' if coro else ''}>"
 
 
-class MainTask(Task[T]):
-    """What `block_on` runs: polled as a task, but nobody spawned it, and to Tokio's users
-    it is none: it has no id to ask for, and no callback hears of it.
-
-    To asyncio's users it is what `run_until_complete` was given: `all_tasks` lists it, and
-    anyio, which knows such a task by its callback, keeps its threads until the end of it.
-    """
-
-    #: Of the thread that called `block_on`, where a LocalSet in it has to run.
-    _seat: Seat
-    #: The one that `block_on` drives.
-    _worker: Worker
-
-    __slots__ = ("_seat", "_worker")
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        # all_tasks() asks from any thread, and inside a LocalSet too.
-        return self._worker.loop
-
-    @property
-    def _callbacks(self) -> list[tuple[Any, Context | None]]:
-        return [(run_until_complete_callback, self._context)]
-
-
 def new_task(
+    kind: type[Task[Any]],
     coro: Coroutine[Any, Any, Any],
     home: Any,
     registry: Registry,
     context: Context,
-    name: str | None = None,
-    kind: type[Task[Any]] = Task,
+    name: str | None,
 ) -> Task[Any]:
     """A task that nobody has queued yet.
 
     A function, because to call a class that has an `__init__` takes 150 ns more, a
-    fifteenth of a spawn and join. `_budget`, `_poller` and `_value` are set before they are
+    fifteenth of a spawn and join. Nor are there arguments with defaults, which make a call
+    slower. `_budget`, `_poller` and `_value` are set before they are
     read.
     """
     task = _new(kind)

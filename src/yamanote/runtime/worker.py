@@ -143,7 +143,7 @@ class Worker:
         """A new task, at the back of the queue. Only for the worker's own driver."""
         core = self.core
         registry = self.registry
-        task = core.new_task(coro, core, registry, context, name)
+        task = core.new_task(Task, coro, core, registry, context, name)
         registry.tasks.add(task)
         if core.closing:
             task._cut_off()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..runtime.compat import current_task
 from ..runtime.here import here
 from ..runtime.join import Id, JoinHandle
-from ..runtime.task import MainTask
+from ..runtime.task import Task
 
 
 def id() -> Id:
@@ -30,6 +30,6 @@ def try_id() -> Id | None:
     Tokio: `task::try_id`.
     """
     task = current_task() or here.blocking_call
-    if isinstance(task, MainTask) or not isinstance(task, JoinHandle):
+    if not isinstance(task, JoinHandle) or (isinstance(task, Task) and task.main() is not None):
         return None
     return task.id

@@ -11,7 +11,7 @@ from ..runtime.core import close_coroutine
 from ..runtime.here import here
 from ..runtime.join import Ended, JoinHandle
 from ..runtime.local_queue import LocalQueue
-from ..runtime.task import MainTask, Spawnable, Task, as_coroutine
+from ..runtime.task import Spawnable, Task, as_coroutine
 from .coop import yield_now
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class LocalSet:
             task = task._home.caller  # what is polled inside a task stays where that stays
         home = task._home
         bound = getattr(home, "bound_to_thread", False)
-        seat = task._seat if isinstance(task, MainTask) else here.seat
+        main = task.main()
+        seat = here.seat if main is None else main.seat
         try:
             if seat is None or (bound and home.seat is not seat):
                 raise RuntimeError("this task is bound to another thread")

@@ -137,11 +137,15 @@ def _measure(work: Workload, peer: str, scale: str, values: int) -> pyperf.Run:
     return _essence(run)
 
 
+# As much as a line of the page takes: some write millions.
+_MOST_WORDS = 200
+
+
 def _last_words(errors: str, status: int) -> str:
     # A signal makes faulthandler say where; what was said before, is why.
     lines = errors.partition("Fatal Python error")[0].strip().splitlines()
     ended = f"status {status}" if status > 0 else signal.strsignal(-status) or f"signal {-status}"
-    return lines[-1].strip() if lines else ended
+    return lines[-1].strip()[:_MOST_WORDS] if lines else ended
 
 
 KEPT = ("name", "unit", "workload", "peer", "peer_version", "loops")

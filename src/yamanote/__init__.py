@@ -9,17 +9,12 @@ from .runtime import EventLoop, Handle, Runtime, main, new_event_loop, run
 from .task import (
     JoinError,
     JoinHandle,
-    JoinSet,
     LocalKey,
     LocalSet,
-    TaskTracker,
     block_in_place,
-    join,
-    select,
     spawn,
     spawn_blocking,
     spawn_local,
-    try_join,
     yield_now,
 )
 
@@ -29,6 +24,7 @@ if TYPE_CHECKING:
     from . import sync as sync
     from . import time as time
     from .sync import CancellationToken
+    from .task import JoinSet, TaskTracker, join, select, try_join
 
 __version__ = "0.1.0"
 
@@ -58,9 +54,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when they are asked for: together they take as long as the rest.
+    # Imported when they are asked for: together they take longer than the rest.
     if name in ("net", "signal", "sync", "time"):
         return import_module(f"{__name__}.{name}")
     if name == "CancellationToken":
-        return import_module(f"{__name__}.sync").CancellationToken
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = import_module(f"{__name__}.sync").CancellationToken
+    elif name in ("JoinSet", "TaskTracker", "join", "select", "try_join"):
+        value = getattr(task, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, final
 
-from .hooks import TaskMeta
+if TYPE_CHECKING:
+    from .hooks import TaskMeta
 
 ThreadHook = Callable[[], object]
-TaskHook = Callable[[TaskMeta], object]
+TaskHook: TypeAlias = "Callable[[TaskMeta], object]"
 
 
 class RuntimeConfig(TypedDict, total=False):

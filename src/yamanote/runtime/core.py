@@ -17,11 +17,13 @@ import time
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import main_thread
 from .baton import BACKGROUND, CALLER, RETURNING
 from .blocking import BlockingPool
+from .callbacks import call_hook
 from .checks import as_seconds
 from .clock import Clock
 from .compat import (
@@ -32,11 +34,9 @@ from .compat import (
     unregister_task,
 )
 from .here import here
-from .hooks import TaskHooks, call_hook
 from .idle import Idle, Lonely
 from .join import JoinError, logger
 from .loop import WorkerLoop
-from .metrics import RuntimeMetrics, WorkerMetrics
 from .park import NO_TOKEN, Callback
 from .registry import Registry
 from .seat import Seat
@@ -48,6 +48,7 @@ from .worker import Worker, WorkerClosed, close_all
 if TYPE_CHECKING:
     from .config import Config
     from .interrupt import Interrupts
+    from .metrics import RuntimeMetrics
 
 T = TypeVar("T")
 
@@ -91,6 +92,9 @@ class Core:
         self._spawned_outside = 0
         self._threads: set[threading.Thread] = set()
         self._thread_numbers = itertools.count()
+        # Now: `import yamanote` is to be short, and metrics() may be called when no file can be
+        # opened any more.
+        import_module(f"{__package__}.metrics")
         self.new_task: Callable[..., Task[Any]] = new_task
         task_hooks = (
             config.on_task_spawn,
@@ -99,6 +103,8 @@ class Core:
             config.on_after_task_poll,
         )
         if any(task_hooks):
+            from .hooks import TaskHooks  # which few need
+
             self.new_task = TaskHooks(*task_hooks).new_task
         self.pool = BlockingPool(self)
         count = config.worker_threads or 1
@@ -673,6 +679,8 @@ class Core:
 
     def metrics(self) -> RuntimeMetrics:
         """A snapshot."""
+        from .metrics import RuntimeMetrics, WorkerMetrics
+
         threads, idle, queued = self.pool.counts()
         return RuntimeMetrics(
             num_workers=len(self.workers),

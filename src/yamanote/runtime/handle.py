@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, final
 
 from .here import current_core, find_core, here
 from .join import JoinHandle
-from .metrics import RuntimeMetrics
 from .task import Spawnable
 
 if TYPE_CHECKING:
     from .core import Core
+    from .metrics import RuntimeMetrics
 
 T = TypeVar("T")
 P = ParamSpec("P")

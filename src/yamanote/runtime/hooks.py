@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextvars import Context
 from types import FrameType
 from typing import Any, NamedTuple, final
 
-from .join import Id, logger
+from .callbacks import call_hook
+from .join import Id
 from .park import Callback
 from .registry import Registry
 from .task import Task, new_task
@@ -49,14 +50,6 @@ def _spawned_at() -> Location | None:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return None if frame is None else Location(frame.f_code.co_filename, frame.f_lineno)
-
-
-def call_hook(hook: Callable[..., object], *args: Any) -> None:
-    """Call a hook; what it raises is logged and stops nothing."""
-    try:
-        hook(*args)
-    except Exception:
-        logger.exception("the callback %r of the runtime failed", hook)
 
 
 class TaskHooks:

@@ -9,15 +9,17 @@ import threading
 import warnings
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, ParamSpec, TypeVar, Unpack, final, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, final, overload
 
 from .config import Config, RuntimeConfig
 from .core import Core, close_coroutine, refuse_nested
 from .handle import EnterGuard, Handle
 from .interrupt import Interrupts
 from .join import JoinHandle
-from .metrics import RuntimeMetrics
 from .task import Spawnable
+
+if TYPE_CHECKING:
+    from .metrics import RuntimeMetrics
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -25,10 +25,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .baton import Baton
+from .callbacks import call_hook
 from .carrier import CARRY, ENDED, SPARE, Carrier, Step, new_carrier, own_step
 from .compat import clear_current_task, swap_current_task
 from .here import here
-from .hooks import call_hook
 from .idle import TIDY_AFTER, WATCH
 from .loop import WorkerLoop
 from .park import Park, Token

@@ -39,6 +39,7 @@ from yamanote import (
     try_join,
     yield_now,
 )
+from yamanote.sync import Notify
 from yamanote.task import coop
 from yamanote.time import sleep, timeout
 
@@ -1169,21 +1170,24 @@ def test_those_who_joined_run_at_once_on_several_workers() -> None:
 
 
 def test_the_coroutine_of_a_task_at_each_of_its_polls(rt: Runtime) -> None:
-    async def polled_again() -> list[tuple[Any, bool]]:
+    async def polled_again(leave: Notify) -> list[tuple[Any, bool]]:
         me: Any = asyncio.current_task()
         seen = []
         for _ in range(3):
             seen.append((me.get_coro(), "coro=" in repr(me)))
             await yield_now()
+        await leave.notified()
         return seen
 
     async def main() -> None:
         # After one that ends at its first poll a task is resumed in another way.
         for _ in range(3):
             assert await spawn(answer()) == 42
-            coro = polled_again()
+            leave = Notify()
+            coro = polled_again(leave)
             handle: Any = spawn(coro)
             assert handle.get_coro() is coro
+            leave.notify_one()
             assert await handle == [(coro, True)] * 3
             assert handle.get_coro() is None
 

@@ -1,10 +1,10 @@
 """Yamanote: Tokio's task system for Python."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import runtime as runtime
 from . import task as task
+from .later import importer
 from .runtime import EventLoop, Handle, Runtime, main, new_event_loop, run
 from .task import (
     JoinError,
@@ -53,15 +53,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Imported when they are asked for: together they take longer than the rest.
-    if name in ("net", "signal", "sync", "time"):
-        return import_module(f"{__name__}.{name}")
-    if name == "CancellationToken":
-        value = import_module(f"{__name__}.sync").CancellationToken
-    elif name in ("JoinSet", "TaskTracker", "join", "select", "try_join"):
-        value = getattr(task, name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+# Together they take longer to import than the rest.
+__getattr__ = importer(
+    __name__,
+    {
+        "CancellationToken": "sync",
+        "JoinSet": "task",
+        "TaskTracker": "task",
+        "join": "task",
+        "net": "net",
+        "select": "task",
+        "signal": "signal",
+        "sync": "sync",
+        "time": "time",
+        "try_join": "task",
+    },
+)

@@ -3,9 +3,9 @@
 Tokio: `tokio::runtime`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..later import importer
 from .config import Config, RuntimeConfig
 from .event_loop import EventLoop, new_event_loop
 from .handle import EnterGuard, Handle
@@ -31,12 +31,7 @@ __all__ = [
 ]
 
 
-# Imported when they are asked for: a tenth of the time that `import yamanote` takes.
-_LATER = {"RuntimeMetrics": "metrics", "TaskMeta": "hooks", "WorkerMetrics": "metrics"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    return value
+# A tenth of the time that `import yamanote` takes.
+__getattr__ = importer(
+    __name__, {"RuntimeMetrics": "metrics", "TaskMeta": "hooks", "WorkerMetrics": "metrics"}
+)

@@ -3,9 +3,9 @@
 Tokio: `tokio::task`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..later import importer
 from ..runtime.join import AbortHandle, Id, JoinError, JoinHandle
 from . import coop
 from .blocking import block_in_place, spawn_blocking
@@ -54,25 +54,21 @@ __all__ = [
     "yield_now",
 ]
 
-# Imported when they are asked for: a sixth of the time that `import yamanote` takes.
-_LATER = {
-    "JoinMap": "join_map",
-    "JoinMapError": "join_map",
-    "JoinSet": "join_set",
-    "JoinSetBuilder": "join_set",
-    "JoinSetEmpty": "join_set",
-    "LocalPool": "local_pool",
-    "Selected": "combine",
-    "TaskTracker": "tracker",
-    "TaskTrackerToken": "tracker",
-    "join": "combine",
-    "select": "combine",
-    "try_join": "combine",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    return value
+# A sixth of the time that `import yamanote` takes.
+__getattr__ = importer(
+    __name__,
+    {
+        "JoinMap": "join_map",
+        "JoinMapError": "join_map",
+        "JoinSet": "join_set",
+        "JoinSetBuilder": "join_set",
+        "JoinSetEmpty": "join_set",
+        "LocalPool": "local_pool",
+        "Selected": "combine",
+        "TaskTracker": "tracker",
+        "TaskTrackerToken": "tracker",
+        "join": "combine",
+        "select": "combine",
+        "try_join": "combine",
+    },
+)

@@ -47,12 +47,7 @@ class BufReader(AsyncRead, Generic[R]):
 
         Cancel-safe. Tokio: `AsyncBufReadExt::fill_buf`.
         """
-        while not (ahead := self.buffer()):
-            data = await self._inner.read(self._capacity)
-            if not data:
-                break
-            self._keep(data)
-        return ahead
+        return await self._look_ahead(self._capacity)
 
     def consume(self, count: int) -> None:
         """Drop `count` bytes of what has been read ahead. Tokio: `AsyncBufReadExt::consume`."""

@@ -180,6 +180,15 @@ class AsyncRead:
         """What has been read ahead, and comes out next. Tokio: `BufReader::buffer`."""
         return bytes(self._ahead or b"")
 
+    async def _look_ahead(self, most: int) -> bytes:
+        """What has been read ahead; if there is nothing, `most` bytes of what comes next."""
+        while not (ahead := self.buffer()):
+            data = await self._receive(most)
+            if not data:
+                break
+            self._keep(data)
+        return ahead
+
     def _keep(self, data: bytes) -> None:
         if self._ahead is None:
             with making:

@@ -169,12 +169,7 @@ class TlsStream(AsyncRead, AsyncWrite, Generic[S]):
 
         Raises as `read`. Cancel-safe. Tokio: `TcpStream::peek`.
         """
-        while not (data := self.buffer()):
-            data = await self._receive(CHUNK)
-            if not data:
-                break
-            self._keep(data)
-        return data[:max_bytes]
+        return (await self._look_ahead(CHUNK))[:max_bytes]
 
     async def readable(self) -> None:
         """Wait until there are bytes, or the end; `try_read` may find nothing all the same,

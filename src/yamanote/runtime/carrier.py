@@ -103,11 +103,6 @@ class Throw:
             del self, runner  # the error's traceback refers to this frame
 
 
-def close(runner: Any) -> None:
-    """End the coroutine, and its carrier if it has one."""
-    runner.close()
-
-
 def close_unstarted(coro: Any) -> None:
     """Close the coroutine of a task that has not been polled, if it is no other task's."""
     if not coro.cr_suspended:

@@ -53,7 +53,6 @@ from .carrier import (
     Carrier,
     Step,
     Throw,
-    close,
     close_unstarted,
     started_already,
     throw,
@@ -375,7 +374,10 @@ class Task(JoinHandle[T], Waiter):
             except BaseException:
                 pass  # it has ended
         try:
-            context.run(close_unstarted if step is None else close, runner)
+            if step is None:
+                context.run(close_unstarted, runner)
+            else:
+                context.run(runner.close)
         except BaseException:
             pass  # it would await in its `finally`, which nobody will resume
 

@@ -457,7 +457,7 @@ class Worker:
 
     def _take_injected(self, most: int | None = None) -> bool:
         """Move a fair share of the injection queue, or `most` tasks, to the own queue."""
-        injection = self.core.injection
+        injection = self._injection
         waiting = len(injection)
         if not waiting:
             return False
@@ -577,7 +577,7 @@ class Worker:
             self.pinned
             or self.lifo
             or self.queue
-            or core.injection
+            or self._injection
             or self.baton.wanted
             or (self.seat.queues and self.seat.has_work())
             or (self.loop.driven and core.has_ended(self))

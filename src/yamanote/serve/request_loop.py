@@ -39,11 +39,10 @@ class _Timeout:
 class RequestLoop:
     """A worker's loop, on its own thread."""
 
-    __slots__ = ("_armed", "_clock", "_keep_alive", "_line", "_loop")
+    __slots__ = ("_armed", "_keep_alive", "_line", "_loop")
 
     def __init__(self, loop: WorkerLoop, keep_alive: float) -> None:
         self._loop = loop
-        self._clock = loop.worker.clock  # the loop's time, by one call less
         self._keep_alive = keep_alive
         self._line: dict[_Timeout, None] = {}
         self._armed = False
@@ -61,7 +60,7 @@ class RequestLoop:
         loop = self._loop
         if delay != self._keep_alive or args:
             return loop.call_later(delay, callback, *args)
-        when = self._clock.now() + delay
+        when = loop.time() + delay
         if not self._armed:
             self._armed = True
             loop.call_at(when, self._close_idle)

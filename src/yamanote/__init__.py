@@ -1,30 +1,24 @@
 """Yamanote: Tokio's task system for Python."""
 
-from typing import TYPE_CHECKING
-
+from . import net as net
 from . import runtime as runtime
+from . import signal as signal
+from . import sync as sync
 from . import task as task
-from .later import importer
-from .runtime import EventLoop, Handle, Runtime, main, new_event_loop, run
-from .task import (
-    JoinError,
-    JoinHandle,
-    LocalKey,
-    LocalSet,
-    block_in_place,
-    spawn,
-    spawn_blocking,
-    spawn_local,
-    yield_now,
-)
-
-if TYPE_CHECKING:
-    from . import net as net
-    from . import signal as signal
-    from . import sync as sync
-    from . import time as time
-    from .sync import CancellationToken
-    from .task import JoinSet, TaskTracker, join, select, try_join
+from . import time as time
+from .runtime.event_loop import EventLoop, new_event_loop
+from .runtime.handle import Handle
+from .runtime.join import JoinError, JoinHandle
+from .runtime.runtime import Runtime, main, run
+from .sync.cancellation import CancellationToken
+from .task.blocking import block_in_place, spawn_blocking
+from .task.combine import join, select, try_join
+from .task.coop import yield_now
+from .task.join_set import JoinSet
+from .task.local import LocalSet, spawn_local
+from .task.local_key import LocalKey
+from .task.spawning import spawn
+from .task.tracker import TaskTracker
 
 __version__ = "0.1.0"
 
@@ -51,21 +45,3 @@ __all__ = [
     "try_join",
     "yield_now",
 ]
-
-
-# Together they take longer to import than the rest.
-__getattr__ = importer(
-    __name__,
-    {
-        "CancellationToken": "sync",
-        "JoinSet": "task",
-        "TaskTracker": "task",
-        "join": "task",
-        "net": "net",
-        "select": "task",
-        "signal": "signal",
-        "sync": "sync",
-        "time": "time",
-        "try_join": "task",
-    },
-)

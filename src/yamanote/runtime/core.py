@@ -459,7 +459,7 @@ class Core:
             del main, coro  # an error's traceback refers to this frame
 
     def _ended(self, main: Task[Any]) -> bool:
-        return main.done() or self.failure is not None
+        return main._done is not False or self.failure is not None
 
     # block_in_place
 

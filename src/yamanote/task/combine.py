@@ -5,7 +5,6 @@ Tokio: `tokio::join!`, `try_join!`, `select!`.
 
 from __future__ import annotations
 
-import random
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from ..runtime.branches import Branches, group
@@ -298,9 +297,7 @@ async def select(
         raise ValueError("select() needs at least one branch: it would wait for ever")
     first = 0
     if not biased:
-        worker = here.worker
-        chance = random.random() if worker is None else worker.random.random()
-        first = int(chance * len(awaitables))
+        first = int(_chance() * len(awaitables))
     branches = group(awaitables, 1, biased=biased, first=first)
     del positional, named, awaitables
     winner = None
@@ -311,6 +308,15 @@ async def select(
         return Selected(names[winner._index], winner.result())
     finally:
         del branches, winner  # an error's traceback refers to this frame
+
+
+def _chance() -> float:
+    worker = here.worker
+    if worker is not None:
+        return worker.random.random()
+    from random import random  # see Worker.random
+
+    return random()
 
 
 def _results(branches: Branches) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from ..runtime.task import Spawnable
 from .blocking import spawn_blocking
 from .join_set import JoinSetEmpty, Member, Members
 from .local import LocalSet, spawn_local
-from .spawn import spawn
+from .spawning import spawn
 
 if TYPE_CHECKING:
     from ..runtime.handle import Handle

@@ -28,7 +28,7 @@ from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
 from ..runtime.task import Spawnable, Task
 from .blocking import spawn_blocking
 from .local import LocalSet, spawn_local
-from .spawn import Builder, spawn
+from .spawning import Builder, spawn
 
 if TYPE_CHECKING:
     from ..runtime.handle import Handle

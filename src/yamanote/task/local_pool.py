@@ -14,8 +14,8 @@ from ..runtime.join import JoinHandle
 from ..runtime.park import NO_TOKEN, Waiter
 from ..runtime.runtime import Runtime
 from ..runtime.task import Spawnable, as_coroutine
-
-# The module, not the class: it is imported from either side first.
+from ..sync.cancellation import CancellationToken
+from ..time.timeouts import timeout
 from .local import LocalSet
 
 T = TypeVar("T")
@@ -225,8 +225,6 @@ class _PoolThread:
         #: The tasks that it has been given and that have not ended.
         self.load: set[_Load] = set()
         #: Cancelled when the thread shall end, after `_deadline` has been set.
-        from ..sync import CancellationToken  # see yamanote.__getattr__
-
         self.closing = CancellationToken()
         self._deadline: float | None = None
         #: Cancelled when it has done all it will do.
@@ -283,8 +281,6 @@ class _PoolThread:
         await self.closing.cancelled()
         for task in self._local._local.tasks.copy():
             task.abort()
-        from ..time import timeout
-
         try:
             await timeout(self._remaining(), self._local)
         except TimeoutError:

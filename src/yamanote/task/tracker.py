@@ -22,7 +22,7 @@ from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake_behind
 from ..runtime.task import Spawnable, Task, as_coroutine
 from .blocking import spawn_blocking
 from .local import LocalSet, spawn_local
-from .spawn import spawn
+from .spawning import spawn
 
 if TYPE_CHECKING:
     from ..runtime.handle import Handle

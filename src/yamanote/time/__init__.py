@@ -3,31 +3,11 @@
 Tokio: `tokio::time`.
 """
 
-from .delay_queue import DelayKey, DelayQueue, Expired
-from .instant import Instant, now
-from .interval import Interval, MissedTickBehavior, interval, interval_at
-from .pause import advance, pause, resume
-from .sleep import Sleep, sleep, sleep_until
-from .timeout import Elapsed, Timeout, timeout, timeout_at
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DelayKey",
-    "DelayQueue",
-    "Elapsed",
-    "Expired",
-    "Instant",
-    "Interval",
-    "MissedTickBehavior",
-    "Sleep",
-    "Timeout",
-    "advance",
-    "interval",
-    "interval_at",
-    "now",
-    "pause",
-    "resume",
-    "sleep",
-    "sleep_until",
-    "timeout",
-    "timeout_at",
-]
+from ..later import import_later
+
+if TYPE_CHECKING:
+    from .names import *
+else:
+    import_later(__name__)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar, final
 from ..runtime.checks import as_seconds
 from ..runtime.timer import RESOLUTION
 from .instant import now
-from .sleep import Sleep
+from .sleeping import Sleep
 
 T = TypeVar("T")
 

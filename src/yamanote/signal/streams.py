@@ -1,14 +1,4 @@
-"""Waiting for the operating system's signals.
-
-    terminate = signal.unix(SIGTERM)
-    ...
-    await terminate.recv()
-
-Python lets the main thread alone install a handler. Streams can be made and waited for
-anywhere, but one of another thread needs a main thread that runs a runtime, to ask it.
-
-Tokio: `tokio::signal`.
-"""
+"""Streams of the signals that come."""
 
 from __future__ import annotations
 
@@ -17,16 +7,14 @@ from collections.abc import Awaitable, Generator
 from types import coroutine
 from typing import Any, Final, Self, final
 
-from .runtime import main_thread
-from .runtime.compat import current_task
-from .runtime.core import runs_event_loop
-from .runtime.here import current_core
-from .runtime.park import Park, Token
-from .runtime.signals import SignalSource, signal_source
-from .runtime.task import Task
-from .sync.errors import RecvError
-
-__all__ = ["Signal", "ctrl_c", "unix"]
+from ..runtime import main_thread
+from ..runtime.compat import current_task
+from ..runtime.core import runs_event_loop
+from ..runtime.here import current_core
+from ..runtime.park import Park, Token
+from ..runtime.signals import SignalSource, signal_source
+from ..runtime.task import Task
+from ..sync.errors import RecvError
 
 # Tokio's list: no handler can be installed, or none that may return.
 _REFUSED: Final = frozenset(

@@ -7,7 +7,7 @@ from typing import final
 
 from ..runtime.checks import as_seconds
 from .instant import now
-from .sleep import sleep_until
+from .sleeping import sleep_until
 
 
 class MissedTickBehavior(enum.Enum):

@@ -61,7 +61,7 @@ class BlockingTask(JoinHandle[T]):
     __slots__ = ("_call", "_end", "_start")
 
     def __init__(self, call: Callable[[], T], name: str | None, registry: Registry) -> None:
-        super().__init__(name, registry)
+        self._begin(name, registry)
         self._call: Callable[[], T] | None = call
         self._start: list[None] = [None]
         self._end: list[None] = [None]
@@ -108,7 +108,7 @@ class ExecutorTask(JoinHandle[T]):
     __slots__ = ("_future",)
 
     def __init__(self, future: Future[T], name: str | None) -> None:
-        super().__init__(name, Registry())
+        self._begin(name, Registry())
         self._future: Future[T] | None = future
         future.add_done_callback(self._ended)
 

@@ -136,25 +136,29 @@ class JoinHandle(Park, Generic[T]):
     # handle of its own would be one more allocation for each spawn.
     __slots__ = ("__weakref__", "_done", "_id", "_name", "_registry", "_value")
 
+    #: False as long as it runs, then True, or how it has failed.
+    _done: bool | _Failure
+    #: Given out when it is first asked for: most tasks are never asked.
+    _id: Id
+    _name: str | None
+    _registry: Registry
     #: What it has returned; of a task that waits, what it is woken with.
     _value: T
 
-    def __init__(self, name: str | None, registry: Registry) -> None:
-        #: False as long as it runs, then True, or how it has failed.
-        self._done: bool | _Failure = False
-        self._id: Id | None = None
+    # Not `__init__`: see new_task().
+    def _begin(self, name: str | None, registry: Registry) -> None:
+        self._done = False
         self._name = name
         self._registry = registry
 
     @property
     def id(self) -> Id:
         """The task's number."""
-        id = self._id
+        id: Id | None = getattr(self, "_id", None)
         if id is None:
-            # Given out when first asked for: most tasks are never asked.
             with _id_lock:
                 fresh = Id(next(_next_id))
-                id = self._id
+                id = getattr(self, "_id", None)
                 if id is None:
                     id = self._id = fresh
         return id

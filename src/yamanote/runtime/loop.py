@@ -44,6 +44,19 @@ def _nothing() -> None:
 class WorkerLoop(asyncio.SelectorEventLoop):
     """The event loop of one worker."""
 
+    # With asyncio's own there would be more than 30 in its dict: see Worker.
+    __slots__ = (
+        "_on_main_thread",
+        "_outer_wakeup_fd",
+        "_thread_hooks",
+        "driven",
+        "outbox",
+        "queue_task",
+        "ready",
+        "selector",
+        "worker",
+    )
+
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         selector = make_selector()

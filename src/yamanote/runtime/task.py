@@ -571,12 +571,10 @@ def new_task(
 
     A function, because to call a class that has an `__init__` takes 150 ns more, a
     fifteenth of a spawn and join. Nor are there arguments with defaults, which make a call
-    slower. `_budget`, `_poller` and `_value` are set before they are
-    read.
+    slower. `_budget`, `_poller` and `_value` are set before they are read.
     """
-    task = _new(kind)
+    task = kind()
     task._done = False
-    task._id = None
     task._name = name
     task._aborted = False
     task._cancelling = 0
@@ -590,9 +588,6 @@ def new_task(
     task._step = None
     task._token = registry.no_token
     return task
-
-
-_new = object.__new__
 
 
 class _FuturePark(Park):

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Generator
-from types import GeneratorType, TracebackType, coroutine
+from types import CoroutineType, GeneratorType, TracebackType, coroutine
 from typing import Any
 
 from .shared import sentinel
@@ -30,6 +30,9 @@ Carrier = Generator[Any, Any, None]
 
 #: The step of a carrier.
 CARRY: Step = GeneratorType.send
+
+#: That of most coroutines.
+_SEND: Step = CoroutineType.send
 
 #: What a carrier yields when the coroutine has returned.
 ENDED: Any = sentinel("end of a coroutine")
@@ -58,6 +61,8 @@ def own_step(coro: Any) -> Step:
     """The step of a coroutine that has not been polled, and has no carrier."""
     if coro.cr_suspended:
         raise RuntimeError(started_already(coro))
+    if type(coro) is CoroutineType:
+        return _SEND
     step: Step = coro.__class__.send
     return step
 

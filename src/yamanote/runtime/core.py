@@ -102,7 +102,8 @@ class Core:
             config.on_before_task_poll,
             config.on_after_task_poll,
         )
-        if any(task_hooks):
+        self.has_task_hooks = any(task_hooks)
+        if self.has_task_hooks:
             from .hooks import TaskHooks  # which few need
 
             self.new_task = TaskHooks(*task_hooks).new_task

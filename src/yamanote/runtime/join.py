@@ -217,14 +217,15 @@ class JoinHandle(Park, Generic[T]):
                 yield None
             current._budget -= 1  # type: ignore[misc]
         else:
-            # Once, unless a cancellation is taken back before the task has seen it.
-            while not self._done:
+            while True:
                 try:
                     yield self
                 except BaseException:
                     self._unregister(current._token)
                     del current  # a cancellation's traceback refers to this frame
                     raise
+                if self._done:  # or a cancellation was taken back before the task has seen it
+                    break
         if self._done is True:
             return self._value
         del current  # the error's traceback refers to this frame, and it may end that task

@@ -12,7 +12,7 @@ from ..runtime.clock import SYSTEM_CLOCK
 from ..runtime.compat import current_task, running_task
 from ..runtime.here import here
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
-from ..runtime.task import Task
+from ..runtime.task import NO_WORKER, Task
 from ..runtime.timer import RESOLUTION, Timers
 from ..runtime.trio import running_trio
 from .instant import now
@@ -105,7 +105,9 @@ class Sleep(Park):
                 return
 
     def _arm(self, waiter: Any) -> None:
-        worker = here.worker
+        worker = waiter._poller
+        if worker is NO_WORKER:  # a branch, or a task of asyncio
+            worker = here.worker
         timers = self._timers
         if worker is None or timers is not worker.timers or self._token:
             super()._arm(waiter)

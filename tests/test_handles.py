@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import pickle
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
@@ -1221,3 +1222,33 @@ def test_a_done_callback_is_called_or_removed_but_not_both(multi_rt: Runtime) ->
         assert called == [handle]
 
     multi_rt.block_on(main())
+
+
+@pytest.mark.parametrize("panics", [False, True])
+def test_what_a_join_error_says(rt: Runtime, panics: bool) -> None:
+    async def end() -> None:
+        if panics:
+            raise ValueError("no")
+        await forever()
+
+    async def main() -> tuple[JoinError, JoinError]:
+        handle = spawn(end())
+        if not panics:
+            handle.abort()
+        errors = []
+        for _ in range(2):
+            with pytest.raises(JoinError) as error:
+                await handle
+            errors.append(error.value)
+        first, second = errors
+        assert first.id == second.id == handle.id
+        return first, second
+
+    first, second = rt.block_on(main())
+    said = f"task-{first.id} " + ("panicked: ValueError('no')" if panics else "was cancelled")
+    assert str(first) == str(second) == said
+    assert first.args == (said,)
+    assert repr(first) == f"JoinError({said!r})"
+    again = pickle.loads(pickle.dumps(first))
+    assert (str(again), again.id, again.is_panic()) == (said, first.id, panics)
+    assert pickle.loads(pickle.dumps(again)).id == first.id

@@ -82,14 +82,6 @@ def new_carrier() -> Carrier:
     return carrier
 
 
-def throw(runner: Any, error: BaseException) -> Any:
-    """Raise `error` where the coroutine is suspended."""
-    try:
-        return runner.throw(error)
-    finally:
-        del runner, error  # its traceback refers to this frame
-
-
 class Throw:
     """In the place of a task's step: raises `error` at the next poll instead."""
 
@@ -103,7 +95,7 @@ class Throw:
     def __call__(self, runner: Any, _: None) -> Any:
         self._task._step = self.step
         try:
-            return throw(runner, self._error)
+            return runner.throw(self._error)
         finally:
             del self, runner  # the error's traceback refers to this frame
 

@@ -57,14 +57,34 @@ class JoinError(Exception):
     Tokio: `task::JoinError`.
     """
 
-    def __init__(self, message: str, id: Id, panic: BaseException | None = None) -> None:
-        super().__init__(message)
-        self.id = id
+    # The message and the id are made when they are asked for, which is seldom: to make them takes
+    # as long as to cancel a task.
+    def __init__(
+        self, task: JoinHandle[Any] | _Remembered, panic: BaseException | None = None
+    ) -> None:
+        self._task = task
         self._panic = panic
         self.__cause__ = panic
 
+    @property
+    def id(self) -> Id:
+        """The task's number."""
+        return self._task.id
+
+    @property
+    def args(self) -> tuple[str]:  # type: ignore[override]
+        """The message."""
+        return (str(self),)
+
+    def __str__(self) -> str:
+        end = "was cancelled" if self._panic is None else f"panicked: {_repr(self._panic)}"
+        return f"{self._task.name} {end}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.args[0], self.id, self._panic))
+        return (type(self), (_Remembered(self._task.name, self.id), self._panic))
 
     def is_cancelled(self) -> bool:
         """Whether the task was cancelled."""
@@ -87,6 +107,19 @@ class JoinError(Exception):
     def try_into_panic(self) -> BaseException | None:
         """The exception that escaped the task; None when it was cancelled."""
         return self._panic
+
+
+class _Remembered:
+    """What a pickled error knows of its task."""
+
+    __slots__ = ("id", "name")
+
+    def __init__(self, name: str, id: Id) -> None:
+        self.name = name
+        self.id = id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Remembered, (self.name, self.id))
 
 
 class _Failure:
@@ -229,7 +262,7 @@ class JoinHandle(Park, Generic[T]):
         if self._done is True:
             return self._value
         del current  # the error's traceback refers to this frame, and it may end that task
-        return self._outcome()
+        raise self._join_error()
 
     def _arm(self, waiter: Any) -> None:
         if waiter is self:
@@ -296,14 +329,15 @@ class JoinHandle(Park, Generic[T]):
         return end if isinstance(end, _Failure) else None
 
     def _outcome(self) -> T:
-        failure = self._done
-        if failure is True:
+        if self._done is True:
             return self._value
+        raise self._join_error()
+
+    def _join_error(self) -> JoinError:
+        failure = self._done
         assert isinstance(failure, _Failure)
         failure.seen = True
-        if failure.panic is None:
-            raise JoinError(f"{self.name} was cancelled", self.id)
-        raise JoinError(f"{self.name} panicked: {_repr(failure.panic)}", self.id, failure.panic)
+        return JoinError(self, failure.panic)
 
     def _state(self) -> str:
         if not self._done:

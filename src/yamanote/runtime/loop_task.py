@@ -33,7 +33,6 @@ from .carrier import (
     Step,
     new_carrier,
     own_step,
-    throw,
     users_part,
 )
 from .compat import (
@@ -229,7 +228,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
 
     def _throw(self, error: BaseException) -> Any:
         try:
-            return self._context.run(throw, self._runner, error)
+            return self._context.run(self._runner.throw, error)
         finally:
             del self, error  # its traceback refers to this frame
 

@@ -55,7 +55,6 @@ from .carrier import (
     Throw,
     close_unstarted,
     started_already,
-    throw,
     users_part,
 )
 from .compat import run_until_complete_callback
@@ -233,7 +232,8 @@ class Task(JoinHandle[T], Waiter):
         except KeyError:
             return False
         self._runner = self._context = self._step = None
-        self._drop_locals()
+        if self._locals is not None:
+            self._drop_locals()
         return True
 
     def _drop_locals(self) -> None:
@@ -296,7 +296,7 @@ class Task(JoinHandle[T], Waiter):
             self._step = step.step
         error = CancelledError() if message is None else CancelledError(message)
         try:
-            return context.run(throw, runner, error)
+            return context.run(runner.throw, error)
         except RuntimeError as failure:
             if not is_busy_context(failure):
                 raise
@@ -345,7 +345,7 @@ class Task(JoinHandle[T], Waiter):
             if self._step is None:
                 close_unstarted(runner)
                 raise CancelledError
-            yielded = context.run(throw, runner, CancelledError())
+            yielded = context.run(runner.throw, CancelledError())
         except StopIteration as stop:
             self._value = stop.value
             self._returned()
@@ -370,7 +370,7 @@ class Task(JoinHandle[T], Waiter):
         self._drop_locals()
         if step is not None:
             try:
-                context.run(throw, runner, CancelledError())
+                context.run(runner.throw, CancelledError())
             except BaseException:
                 pass  # it has ended
         try:

@@ -65,6 +65,10 @@ class Figures:
         build = "" if self.facts["build"] == "GIL" else ", free-threaded"
         return f"CPython {self.facts['python']}{build}"
 
+    def took_part(self, workload: str, peer: str) -> bool:
+        """Whether it was to be measured."""
+        return (workload, peer) in self.cells or (workload, peer) in self.missing
+
     def ratio(self, workload: str, peer: str, base: str) -> float | None:
         """How many times as long `peer` takes as `base`; None if one of them has no figure."""
         ours, theirs = self.cells.get((workload, base)), self.cells.get((workload, peer))

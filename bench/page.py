@@ -125,6 +125,8 @@ def table(figures: Figures, group: Group) -> str:
     notes = _Notes()
     lines = _head(["", *[work.title for work in works]])
     for peer in group.peers:
+        if not any(figures.took_part(work.key, peer) for work in works):
+            continue
         cells = [_cell(figures, work.key, peer, group.base, notes) for work in works]
         if any((work.key, peer) in figures.cells for work in works):
             lines.append(_line([f"**{peer}**" if peer == group.base else peer, *cells]))

@@ -23,6 +23,7 @@ from bench.figures import readable
 from bench.machine import facts
 from bench.worker import UNABLE
 from bench.workloads import Group, Workload
+from bench.workloads.everyone import FREE_THREADED_ONLY
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = {"full": 60.0, "quick": 20.0}  # seconds for a process that takes one or two
@@ -71,12 +72,13 @@ def rows(groups: Iterable[Group], scale: str, rounds: int) -> list[Row]:
     """What is to be measured: a workload once, though it stands in two tables."""
     found: dict[str, Row] = {}
     free_threaded = facts()["build"] == "free-threaded"
+    absent = () if free_threaded else FREE_THREADED_ONLY
     for group in groups:
         for work in group.workloads:
             if work.sizes(scale) is None or (work.free_threaded and not free_threaded):
                 continue
             row = found.setdefault(work.key, Row(work, min(rounds, group.rounds or rounds)))
-            row.peers += [peer for peer in group.peers if peer not in row.peers]
+            row.peers += [peer for peer in group.peers if peer not in (*row.peers, *absent)]
     return list(found.values())
 
 

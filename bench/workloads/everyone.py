@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.peers.peer import FREE_THREADED
+#: Those that are made for free-threaded builds alone.
+FREE_THREADED_ONLY = ("tonio", "mt-asyncio", "pyroutine-rt")
 
 EVERYONE = (
     "yamanote",
@@ -15,7 +16,7 @@ EVERYONE = (
     "gevent",
     "hypertile",
     "tinyio",
-    *(("tonio", "mt-asyncio", "pyroutine-rt") if FREE_THREADED else ()),
+    *FREE_THREADED_ONLY,
 )
 
 LOOPS = ("asyncio", "uvloop", "rloop")

@@ -98,14 +98,15 @@ def use_our_eager_tasks(test_eager_task_factory: Any) -> None:
 def use_our_tasks(test_tasks: Any) -> None:
     """Have the tests of the Task class run with ours, on the loop that those tests simulate."""
     base = test_tasks.test_utils.TestLoop
-    base.queue_task = property(lambda loop: loop._ready.append)
     base.push = lambda loop, task: loop._ready.append(task)
-    base.worker = SimpleNamespace(carriers=[], carry=True)
+    base.worker = property(
+        lambda loop: SimpleNamespace(carriers=[], carry=True, queue_callback=loop._ready.append)
+    )
     call_soon = base.call_soon
 
     def call_soon_or_step(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
         if type(callback) is LoopTask:
-            return loop.queue_task(callback)
+            return loop._ready.append(callback)
         return call_soon(loop, callback, *args, context=context)
 
     base.call_soon = call_soon_or_step

@@ -482,7 +482,7 @@ class Core:
             )
         loop = worker.loop
         rank = worker.baton.rank
-        callbacks = len(loop.ready)
+        callbacks = len(worker.callbacks)
         worker.leave()
         outer, here.blocked_in = here.blocked_in, self
         attended = main_thread.attend(False)

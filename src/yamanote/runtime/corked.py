@@ -114,9 +114,10 @@ class CorkedTransport(SocketTransport):
                         self._flush()
                         return
                 else:
-                    outbox = loop.outbox
+                    worker = loop.worker
+                    outbox = worker.outbox
                     if not outbox:
-                        loop.ready.append(outbox)
+                        worker.queue_callback(outbox)
                     outbox.append(self)
                 self._held = data
                 return

@@ -40,8 +40,8 @@ class EventLoop(WorkerLoop):
     """
 
     def __init__(self) -> None:
-        self._core = Core(Config(flavor="current_thread"), self._set_up)
-        self._core.on_failure = self._raise_soon
+        core = Core(Config(flavor="current_thread"), self._set_up)
+        core.on_failure = self._raise_soon
 
     def _set_up(self, worker: Worker) -> EventLoop:
         super().__init__(worker)
@@ -58,7 +58,7 @@ class EventLoop(WorkerLoop):
         seat.present = True
         seat.wait_for(worker, RETURNING)
         worker.seat, seat.worker = seat, worker
-        here.worker, here.core, here.seat = worker, self._core, seat
+        here.worker, here.core, here.seat = worker, worker.core, seat
         self.arrive()
         try:
             _Base.run_forever(self)  # a worker's own would not let others run it
@@ -71,7 +71,7 @@ class EventLoop(WorkerLoop):
 
     async def shutdown_asyncgens(self) -> None:
         """Cancel what was spawned, see it end, and close all asynchronous generators."""
-        core = self._core
+        core = self.worker.core
         core.close()
         for task in core.live_tasks():
             await Ended(task)
@@ -82,7 +82,7 @@ class EventLoop(WorkerLoop):
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
         if not self.is_closed():
-            self._core.cut_off()
+            self.worker.core.cut_off()
             self.worker.close()
 
     def _raise_soon(self, failure: BaseException) -> None:
@@ -114,13 +114,13 @@ class EventLoop(WorkerLoop):
             # A LoopTask is its own handle: a future that it awaits is done.
             if callback.__class__ is not LoopTask:
                 callback = Handle(callback, args, self, context)
-            self.queue_task(callback)
+            self._ready.append(callback)
             return callback
 
         def _checked_call_soon(self, callback, args, context):
             if callback.__class__ is LoopTask:
                 self._check_thread()
-                return self.queue_task(callback)
+                return self._ready.append(callback)
             handle = _Base.call_soon(self, callback, *args, context=context)
             if handle._source_traceback:
                 del handle._source_traceback[-2:]

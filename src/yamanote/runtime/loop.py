@@ -19,7 +19,6 @@ import socket
 import sys
 from asyncio import events
 from collections import deque
-from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -41,47 +40,48 @@ def _nothing() -> None:
     pass
 
 
-class WorkerLoop(asyncio.SelectorEventLoop):
-    """The event loop of one worker."""
+class _Driver:
+    """The thread that drives a loop, and what that has changed of it."""
 
-    # With asyncio's own there would be more than 30 in its dict: see Worker.
-    __slots__ = (
-        "_on_main_thread",
-        "_outer_wakeup_fd",
-        "_thread_hooks",
-        "driven",
-        "outbox",
-        "queue_task",
-        "ready",
-        "selector",
-        "worker",
-    )
+    __slots__ = ("hooks", "is_main_thread", "outer_wakeup_fd", "present")
+
+    def __init__(self) -> None:
+        self.present = False
+        self.hooks: Any = None
+        self.is_main_thread = False
+        self.outer_wakeup_fd = -1
+
+
+class WorkerLoop(asyncio.SelectorEventLoop):
+    """The event loop of one worker.
+
+    asyncio's own has 27 attributes, and with more than 30 each call of a method takes 35 ns more
+    (see Worker), so there are few here. Slots would be no way out: a class with both slots and a
+    dict loses as much from 3.13 on.
+    """
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         selector = make_selector()
         super().__init__(selector)
+        ready: deque[Any] = self._ready  # type: ignore[attr-defined]
         # Set now: creating the loop has not waited for anything.
         selector.select = worker.turn  # type: ignore[assignment,method-assign]
         selector.wake = worker.wake_all
-        self.selector = selector
+        selector.ready = ready
+        worker.selector = selector
+        worker.callbacks = ready
+        worker.queue_callback = ready.append
+        worker.outbox = Outbox(ready)
         self.keep_time()
-        #: asyncio's callbacks that wait.
-        self.ready: deque[Any] = self._ready  # type: ignore[attr-defined]
-        selector.ready = self.ready
-        #: Has a LoopTask run in its turn among the callbacks. On the loop's thread only.
-        self.queue_task: Callable[[LoopTask], None] = self.ready.append
-        self.outbox = Outbox(self.ready)
-        self.driven = False
-        self._thread_hooks: Any = None
-        self._on_main_thread = False
-        self._outer_wakeup_fd = -1
+        self._driver = _Driver()
 
     def push(self, task: LoopTask) -> None:
         """A LoopTask was woken by what is Yamanote's; any thread may call it."""
-        self.queue_task(task)
-        if self.worker._sleeping:
-            self.worker.unpark()
+        worker = self.worker
+        worker.queue_callback(task)
+        if worker._sleeping:
+            worker.unpark()
 
     def _write_to_self(self) -> None:
         # After call_soon_threadsafe(). The worker looks at the callbacks before it sleeps, so only
@@ -90,11 +90,15 @@ class WorkerLoop(asyncio.SelectorEventLoop):
 
     # To be driven by the runtime.
 
+    def is_driven(self) -> bool:
+        """Whether some thread is between `enter` and `leave`."""
+        return self._driver.present
+
     def enter(self) -> None:
         """Make this the running loop of the calling thread."""
-        self.driven = True
+        self._driver.present = True
         self._thread_id = get_ident()
-        self._thread_hooks = sys.get_asyncgen_hooks()
+        self._driver.hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(
             firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
             finalizer=self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
@@ -106,10 +110,10 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         """Undo `enter`, on the same thread."""
         self.depart()
         events._set_running_loop(None)
-        sys.set_asyncgen_hooks(*self._thread_hooks)
-        self._thread_hooks = None
+        sys.set_asyncgen_hooks(*self._driver.hooks)
+        self._driver.hooks = None
         self._thread_id = None  # type: ignore[assignment]
-        self.driven = False
+        self._driver.present = False
 
     def arrive(self) -> None:
         """The calling thread runs this loop from now on.
@@ -117,19 +121,21 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         A signal's handler runs between two bytecodes of the main thread. A signal that comes
         just before that sleeps in its selector has to wake it, so that there is a next one.
         """
-        self._on_main_thread = main_thread.is_here()
-        if self._on_main_thread:
+        driver = self._driver
+        driver.is_main_thread = main_thread.is_here()
+        if driver.is_main_thread:
             fd = self._csock.fileno()  # type: ignore[attr-defined]
-            self._outer_wakeup_fd = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+            driver.outer_wakeup_fd = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
             main_thread.runs(self)
 
     def depart(self) -> None:
         """The calling thread does not run this loop any more."""
-        if self._on_main_thread:
-            self._on_main_thread = False
+        driver = self._driver
+        if driver.is_main_thread:
+            driver.is_main_thread = False
             main_thread.runs(None)
             own = self._csock.fileno()  # type: ignore[attr-defined]
-            outer = self._outer_wakeup_fd
+            outer = driver.outer_wakeup_fd
             if self._signal_handlers:  # type: ignore[attr-defined]
                 outer = own  # asyncio hears of signals by it, also of those that come now
             elif outer == own:
@@ -142,7 +148,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
     def remove_signal_handler(self, sig: int) -> bool:
         removed = super().remove_signal_handler(sig)
         # After the last one asyncio resets the descriptor.
-        if removed and self._on_main_thread:
+        if removed and self._driver.is_main_thread:
             fd = self._csock.fileno()  # type: ignore[attr-defined]
             signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
         return removed
@@ -156,12 +162,13 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         """As asyncio's `_add_reader`, with a handle of one's own."""
         self._claim()
         self._check_closed()  # type: ignore[attr-defined]
-        key = self.selector.get_map().get(fd)
+        selector = self.worker.selector
+        key = selector.get_map().get(fd)
         if key is None:
-            self.selector.register(fd, selectors.EVENT_READ, (handle, None))
+            selector.register(fd, selectors.EVENT_READ, (handle, None))
             return
         reader, writer = key.data
-        self.selector.modify(fd, key.events | selectors.EVENT_READ, (handle, writer))
+        selector.modify(fd, key.events | selectors.EVENT_READ, (handle, writer))
         if reader is not None:
             reader.cancel()
 
@@ -171,7 +178,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
 
     def rests(self) -> bool:
         """Whether nothing of asyncio's is to be done now: no callback waits, no timer is due."""
-        if self.ready or self._stopping:  # type: ignore[attr-defined]
+        if self._ready or self._stopping:  # type: ignore[attr-defined]
             return False
         timers = self._scheduled  # type: ignore[attr-defined]
         return not timers or timers[0].when() > self.time() + RESOLUTION
@@ -183,7 +190,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
         that waited, which counted them and relies on finding as many; meanwhile another
         thread has run them.
         """
-        for _ in range(count - len(self.ready)):
+        for _ in range(count - len(self._ready)):  # type: ignore[attr-defined]
             super().call_soon(_nothing)
 
     def keep_time(self) -> None:
@@ -218,7 +225,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
                 unregister_task(task)
 
     def stop(self) -> None:
-        if self.driven:
+        if self.is_driven():
             raise RuntimeError(
                 "this event loop belongs to a Yamanote runtime, which stops it: "
                 "return from the main coroutine, or shut the runtime down"
@@ -275,7 +282,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             if thread == get_ident():
                 kind = callback.__class__
                 if kind is LoopTask:  # a future that it awaits is done
-                    return self.queue_task(callback)
+                    return self._ready.append(callback)
                 if kind is AtOnce:
                     return callback.call(*args)
                 if not self._debug:
@@ -283,7 +290,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
                     if self.worker.polling:
                         self._claim()
                     handle = events.Handle(callback, args, self, context)
-                    self.ready.append(handle)
+                    self._ready.append(handle)
                     return handle
             elif thread is not None:
                 self._call_back(callback, args, context)
@@ -294,7 +301,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
 
         def _process_events(self, event_list):
             # asyncio's, without a call for each event.
-            ready = self.ready
+            ready = self._ready
             for key, mask in event_list:
                 reader, writer = key.data
                 if mask & selectors.EVENT_READ and reader is not None:

@@ -131,7 +131,7 @@ class LoopTask(asyncio.Task[Any], Waiter):
                 raise TypeError(f"a coroutine was expected, got {coro!r}")
             coro = Carried(coro)
         self._home = loop
-        self._requeue = loop.queue_task
+        self._requeue = loop.worker.queue_callback
         self._coro = self._runner = coro
         self._step = None
         self._context = copy_context() if context is None else context

@@ -8,18 +8,18 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .loop import WorkerLoop
+    from .worker import Worker
 
 
 class SocketWakeup:
     """A pair of sockets, which the loop reads from."""
 
-    def __init__(self, loop: WorkerLoop) -> None:
-        self._loop = loop
+    def __init__(self, worker: Worker) -> None:
+        self._loop = worker.loop
         self._wake_end, self._sleep_end = socket.socketpair()
         self._wake_end.setblocking(False)
         self._sleep_end.setblocking(False)
-        loop.add_reader(self._sleep_end, self._sleep_end.recv, 4096)
+        self._loop.add_reader(self._sleep_end, self._sleep_end.recv, 4096)
 
     def send(self) -> None:
         """End the sleep, or the next one; any thread may call it."""
@@ -39,12 +39,12 @@ class EventfdWakeup:
     """Linux's eventfd, edge-triggered: each write to it is an event, and nobody has to read
     from it, which is two system calls and a callback less for each wake-up."""
 
-    def __init__(self, loop: WorkerLoop) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         # So that it is not closed, and the number another file's, when it is written to.
         # Re-entrant, for signal handlers.
         self._lock = threading.RLock()
-        loop.selector.end_waits_by(self._fd)
+        worker.selector.end_waits_by(self._fd)
 
     def send(self) -> None:
         """End the sleep, or the next one; any thread may call it."""
@@ -59,8 +59,8 @@ class EventfdWakeup:
             os.close(fd)
 
 
-def make_wakeup(loop: WorkerLoop) -> SocketWakeup | EventfdWakeup:
-    """The best that this system has."""
-    if loop.selector.level_triggered or not hasattr(os, "eventfd"):
-        return SocketWakeup(loop)
-    return EventfdWakeup(loop)
+def make_wakeup(worker: Worker) -> SocketWakeup | EventfdWakeup:
+    """The best that this system has, of a worker that has its loop."""
+    if worker.selector.level_triggered or not hasattr(os, "eventfd"):
+        return SocketWakeup(worker)
+    return EventfdWakeup(worker)

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from .core import Core
+    from .corked import Outbox
+    from .selector import WorkerSelector
 
 # How many tasks in a row may come from the LIFO slot, so that two tasks which wake each
 # other leave the rest their turn (Tokio's figure).
@@ -73,7 +75,6 @@ class Worker:
         "_alone",
         "_busy",
         "_busy_since",
-        "_callbacks",
         "_event_interval",
         "_global_interval",
         "_injection",
@@ -90,6 +91,7 @@ class Worker:
         "_watching",
         "_yielded",
         "baton",
+        "callbacks",
         "callers",
         "carriers",
         "carry",
@@ -100,6 +102,7 @@ class Worker:
         "lifo",
         "loop",
         "loop_tasks",
+        "outbox",
         "parks",
         "pinned",
         "poll_io",
@@ -107,6 +110,7 @@ class Worker:
         "polls",
         "push_next",
         "queue",
+        "queue_callback",
         "registry",
         "searching",
         "seat",
@@ -182,12 +186,16 @@ class Worker:
         #: Holds an element while the driver sleeps; who pops it must wake the driver. A lonely
         #: worker's is what tells who sleeps.
         self._sleeping: list[None] = core.idle.sleepers if core.alone else []
+        #: Its loop's, which fills these in: the selector, asyncio's callbacks that wait and how
+        #: another is added, on the loop's thread only, and the transports that have to send.
+        self.selector: WorkerSelector
+        self.callbacks: deque[Any]
+        self.queue_callback: Callable[[Any], None]
+        self.outbox: Outbox
         self.loop = make_loop(self)
-        self.selector = self.loop.selector
         self.poll_io = self.selector.poll_io
         self._waits_for_calls_only = self.selector.waits_for_calls_only
-        self._callbacks = self.loop.ready
-        self._wakeup = make_wakeup(self.loop)
+        self._wakeup = make_wakeup(self)
 
     @property
     def random(self) -> Random:
@@ -311,7 +319,7 @@ class Worker:
         queue = self.queue
         source: deque[Task[Any]] = stay
         other: deque[Task[Any]] | Literal[False] = stay is not queue and queue
-        callbacks = loop.ready
+        callbacks = self.callbacks
         budget = BUDGET
         carriers, carry = self.carriers, self.carry
         carrier: Carrier | None = None
@@ -449,7 +457,7 @@ class Worker:
                 self._end_watch()
             # Where there are no sockets, callbacks are counted as polls are: not to ask the system
             # at each turn takes 8 % off a create_task and await.
-            unseen = self._unseen + len(self._callbacks) + 1
+            unseen = self._unseen + len(self.callbacks) + 1
             if unseen < self._event_interval and self._waits_for_calls_only():
                 self._unseen = unseen
                 return ()
@@ -651,8 +659,8 @@ class Worker:
             or self._injection
             or self.baton.wanted
             or (self.seat.queues and self.seat.has_work())
-            or (self.loop.driven and core.has_ended(self))
-            or self.loop.ready
+            or (self.loop.is_driven() and core.has_ended(self))
+            or self.callbacks
         )
 
     def _skip_to(self, deadline: float) -> float | None:

@@ -9,8 +9,9 @@ from sys import getrefcount
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, final
 
+from ..runtime.compat import place
 from ..runtime.core import checked, close_coroutine
-from ..runtime.here import current_core, here
+from ..runtime.here import current_core
 from ..runtime.join import JoinHandle
 from ..runtime.task import Spawnable, as_coroutine
 from .local import LocalSet, spawn_local
@@ -18,6 +19,7 @@ from .loop_bound import DEV_MODE, warn_of_loop_bound
 
 if TYPE_CHECKING:
     from ..runtime.handle import Handle
+    from ..runtime.worker import Worker
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -55,7 +57,10 @@ def spawn(
     Thread-safe: on a thread of the blocking pool, and inside `Runtime.enter()`, it spawns
     onto that runtime. Tokio: `task::spawn`.
     """
-    worker = here.worker
+    try:
+        worker: Worker | None = place().worker
+    except AttributeError:
+        worker = None
     if worker is None:
         return _spawn_outside(coro, name, context)
     if type(coro) is not CoroutineType or getrefcount(coro) != _UNSHARED:

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from ..runtime.checks import as_seconds
 from ..runtime.clock import SYSTEM_CLOCK
-from ..runtime.compat import current_task, running_task
+from ..runtime.compat import current_task, place, running_task
 from ..runtime.here import here
 from ..runtime.park import NO_TOKEN, Park, Token, Waiter, wake
 from ..runtime.task import NO_WORKER, Task
@@ -171,7 +171,10 @@ def sleep(seconds: float) -> Sleep:
 
     Cancel-safe. Tokio: `time::sleep`.
     """
-    worker = here.worker
+    try:
+        worker = place().worker
+    except AttributeError:
+        worker = None
     try:
         if worker is None:
             return Sleep(now() + seconds)

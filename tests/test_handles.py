@@ -1224,31 +1224,69 @@ def test_a_done_callback_is_called_or_removed_but_not_both(multi_rt: Runtime) ->
     multi_rt.block_on(main())
 
 
-@pytest.mark.parametrize("panics", [False, True])
-def test_what_a_join_error_says(rt: Runtime, panics: bool) -> None:
+async def join_errors(panics: bool, times: int = 1) -> list[JoinError]:
+    """What each of some joins of a task that fails raises."""
+
     async def end() -> None:
         if panics:
             raise ValueError("no")
         await forever()
 
-    async def main() -> tuple[JoinError, JoinError]:
-        handle = spawn(end())
-        if not panics:
-            handle.abort()
-        errors = []
-        for _ in range(2):
-            with pytest.raises(JoinError) as error:
-                await handle
-            errors.append(error.value)
-        first, second = errors
-        assert first.id == second.id == handle.id
-        return first, second
+    handle = spawn(end())
+    if not panics:
+        handle.abort()
+    errors = []
+    for _ in range(times):
+        with pytest.raises(JoinError) as error:
+            await handle
+        errors.append(error.value)
+    assert {error.id for error in errors} == {handle.id}
+    return errors
 
-    first, second = rt.block_on(main())
+
+@pytest.mark.parametrize("panics", [False, True])
+def test_what_a_join_error_says(rt: Runtime, panics: bool) -> None:
+    first, second = rt.block_on(join_errors(panics, 2))
     said = f"task-{first.id} " + ("panicked: ValueError('no')" if panics else "was cancelled")
     assert str(first) == str(second) == said
     assert first.args == (said,)
     assert repr(first) == f"JoinError({said!r})"
     again = pickle.loads(pickle.dumps(first))
     assert (str(again), again.id, again.is_panic()) == (said, first.id, panics)
-    assert pickle.loads(pickle.dumps(again)).id == first.id
+    first.args = (f"{first.args[0]}, which is bad", 42)
+    assert str(first) == str((f"{said}, which is bad", 42))
+    assert str(second) == said
+
+
+def test_a_join_error_of_ones_own() -> None:
+    class Mine(JoinError):
+        def __init__(self) -> None:
+            pass
+
+    assert str(Mine()) == ""
+    panic = ValueError("no")
+    error = JoinError("it went wrong", run(join_errors(False))[0].id, panic)
+    assert str(error) == "it went wrong"
+    assert error.into_panic() is error.__cause__ is panic
+
+
+@pytest.mark.parametrize("panics", [False, True])
+def test_a_join_error_does_not_keep_its_runtime(panics: bool) -> None:
+    class Hook:
+        def __call__(self) -> None:
+            pass
+
+    hook = Hook()
+    dropped = weakref.ref(hook)
+    with Runtime(worker_threads=2, on_thread_park=hook) as rt:
+        (error,) = rt.block_on(join_errors(panics))
+    del rt, hook
+    with Runtime(worker_threads=1) as another:  # this thread remembers the last one
+        another.block_on(yield_now())
+    error.with_traceback(None)
+    if error.__cause__ is not None:
+        error.__cause__.with_traceback(None)
+    error.__context__ = None
+    gc.collect()
+    assert dropped() is None
+    assert error.is_panic() is panics

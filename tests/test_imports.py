@@ -97,3 +97,26 @@ def test_no_submodule_is_called_as_a_name_is() -> None:
         modules = {path.stem for path in (root / package).iterdir()}
         for name in modules & set(module.__all__):
             assert getattr(module, name) is import_module(f"yamanote.{package}.{name}")
+
+
+@pytest.mark.parametrize("of", ["yamanote.run", "yamanote.main", "yamanote.Runtime.__init__"])
+def test_annotations_can_be_looked_up(of: str) -> None:
+    assert "config" in run(f"import typing, yamanote; print(*typing.get_type_hints({of}))")
+
+
+def test_what_has_been_put_in_the_place_of_a_name_stays() -> None:
+    program = """
+import importlib, yamanote
+from unittest import mock
+yamanote.time.sleep = instead = object()
+print(yamanote.time.interval is not None, yamanote.time.sleep is instead)
+with mock.patch("yamanote.net.TcpStream") as fake:
+    print(yamanote.net.TcpListener is not None, yamanote.net.TcpStream is fake)
+importlib.reload(yamanote.sync)
+mutex = yamanote.sync.Mutex
+importlib.reload(yamanote.sync)
+with mock.patch("yamanote.sync.Mutex") as fake:
+    print(hasattr(yamanote.sync, "nothing"), yamanote.sync.Mutex is fake)
+print(yamanote.sync.Mutex is mutex)
+"""
+    assert run(program) == "True True\nTrue True\nFalse True\nTrue\n"

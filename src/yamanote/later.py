@@ -10,27 +10,37 @@ from typing import Any
 def import_later(package: str) -> None:
     """Have the package import `names`, and take on the names in there, when it is asked for one.
 
-    Then its `__getattr__` is gone: of a module that has one CPython looks up each name the slow
+    Then its `__getattr__` is gone, with the GIL: of a module that has one CPython looks up each name the slow
     way, 34 ns of a `yield_now`'s 340. A submodule may not be called as one of the names is, for
     it would be found in its place.
     """
     module = sys.modules[package]
     own = vars(module)
+    if "__all__" in own:
+        return  # it is being reloaded
 
     def take_names() -> None:
         names = import_module(f"{package}.names")
-        own.update({name: getattr(names, name) for name in ("__all__", *names.__all__)})
-        own.pop("__getattr__", None)
+        for name in (*names.__all__, "__all__"):
+            own.setdefault(name, getattr(names, name))  # unless somebody has put another there
+        from .runtime.shared import FREE_THREADED
+
+        if not FREE_THREADED:  # there another thread may be about to look for it
+            own.pop("__getattr__", None)
         own.pop("__dir__", None)
 
     def get(name: str) -> Any:
-        if name.startswith("__") and name != "__all__":
+        if name.startswith("_") and name != "__all__":
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if "__all__" not in own:
+            try:
+                return import_module(f"{package}.{name}")  # as `from . import` asks for one
+            except ModuleNotFoundError:
+                take_names()
         try:
-            return import_module(f"{package}.{name}")  # as `from . import` asks for one
-        except ModuleNotFoundError:
-            take_names()
-        return getattr(module, name)
+            return own[name]
+        except KeyError:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
 
     def names() -> list[str]:
         take_names()

@@ -50,6 +50,10 @@ class Id:
         return str(self._value)
 
 
+# Of each exception, by itself.
+_args: Any = BaseException.__dict__["args"]
+
+
 class JoinError(Exception):
     """Awaiting a task failed: the task panicked (an exception escaped it) or was
     cancelled. `__cause__` is the exception that escaped.
@@ -57,34 +61,52 @@ class JoinError(Exception):
     Tokio: `task::JoinError`.
     """
 
-    # The message and the id are made when they are asked for, which is seldom: to make them takes
-    # as long as to cancel a task.
-    def __init__(
-        self, task: JoinHandle[Any] | _Remembered, panic: BaseException | None = None
-    ) -> None:
-        self._task = task
+    _panic: BaseException | None = None
+    _task: JoinHandle[Any] | None = None
+    _id: Id
+
+    def __init__(self, message: str, id: Id, panic: BaseException | None = None) -> None:
+        super().__init__(message)
+        self._id = id
         self._panic = panic
         self.__cause__ = panic
+
+    @classmethod
+    def _of(cls, task: JoinHandle[Any], panic: BaseException | None) -> JoinError:
+        """That of `task`, which makes the message and the id when they are asked for: that is
+        seldom, and takes as long as to cancel a task."""
+        error = cls.__new__(cls)
+        error._task = task
+        error._panic = panic
+        error.__cause__ = panic
+        return error
 
     @property
     def id(self) -> Id:
         """The task's number."""
-        return self._task.id
+        return self._id if self._task is None else self._task.id
 
     @property
-    def args(self) -> tuple[str]:  # type: ignore[override]
+    def args(self) -> tuple[Any, ...]:
         """The message."""
-        return (str(self),)
+        args: tuple[Any, ...] = _args.__get__(self)
+        if not args and self._task is not None:
+            end = "was cancelled" if self._panic is None else f"panicked: {_repr(self._panic)}"
+            self.args = args = (f"{self._task.name} {end}",)
+        return args
+
+    @args.setter
+    def args(self, args: tuple[Any, ...]) -> None:
+        _args.__set__(self, args)
 
     def __str__(self) -> str:
-        end = "was cancelled" if self._panic is None else f"panicked: {_repr(self._panic)}"
-        return f"{self._task.name} {end}"
+        return str(self.args[0]) if len(self.args) == 1 else super().__str__()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self)!r})"
+        return f"{type(self).__name__}({', '.join(map(repr, self.args))})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (_Remembered(self._task.name, self.id), self._panic))
+        return (type(self), (self.args[0], self.id, self._panic))
 
     def is_cancelled(self) -> bool:
         """Whether the task was cancelled."""
@@ -107,19 +129,6 @@ class JoinError(Exception):
     def try_into_panic(self) -> BaseException | None:
         """The exception that escaped the task; None when it was cancelled."""
         return self._panic
-
-
-class _Remembered:
-    """What a pickled error knows of its task."""
-
-    __slots__ = ("id", "name")
-
-    def __init__(self, name: str, id: Id) -> None:
-        self.name = name
-        self.id = id
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_Remembered, (self.name, self.id))
 
 
 class _Failure:
@@ -337,7 +346,7 @@ class JoinHandle(Park, Generic[T]):
         failure = self._done
         assert isinstance(failure, _Failure)
         failure.seen = True
-        return JoinError(self, failure.panic)
+        return JoinError._of(self, failure.panic)
 
     def _state(self) -> str:
         if not self._done:

@@ -1,10 +1,9 @@
 """What `yamanote.runtime` has."""
 
-from .config import Config
+from .config import Config, RuntimeConfig
 from .event_loop import EventLoop, new_event_loop
 from .handle import EnterGuard, Handle
 from .hooks import TaskMeta
-from .keywords import RuntimeConfig
 from .metrics import RuntimeMetrics, WorkerMetrics
 from .runtime import Runtime, main, run
 

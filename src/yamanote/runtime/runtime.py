@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, final, overload
 
-from .config import Config
+from .config import Config, RuntimeConfig
 from .core import Core, close_coroutine, refuse_nested
 from .handle import EnterGuard, Handle
 from .interrupt import Interrupts
@@ -19,7 +19,6 @@ from .join import JoinHandle
 from .task import Spawnable
 
 if TYPE_CHECKING:
-    from .keywords import RuntimeConfig
     from .metrics import RuntimeMetrics
 
 T = TypeVar("T")

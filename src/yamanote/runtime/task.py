@@ -231,10 +231,15 @@ class Task(JoinHandle[T], Waiter):
             self._registry.tasks.remove(self)
         except KeyError:
             return False
+        self._let_go()
+        return True
+
+    def _let_go(self) -> None:
+        """Keep neither the coroutine nor the runtime: a JoinError keeps the task."""
         self._runner = self._context = self._step = None
+        self._home = self._poller = NO_WORKER
         if self._locals is not None:
             self._drop_locals()
-        return True
 
     def _drop_locals(self) -> None:
         main = self.main()  # which it is still asked for
@@ -366,8 +371,7 @@ class Task(JoinHandle[T], Waiter):
         runner, step, context = self._runner, self._step, self._context
         if runner is None or context is None:
             return
-        self._runner = self._context = self._step = None
-        self._drop_locals()
+        self._let_go()
         if step is not None:
             try:
                 context.run(runner.throw, CancelledError())

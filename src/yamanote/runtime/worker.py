@@ -180,7 +180,8 @@ class Worker:
         #: How many callbacks have been run since the last look for I/O.
         self._unseen = 0
         self._global_interval = config.global_queue_interval
-        self._slice = min(_SLICE, config.global_queue_interval)
+        # Longer than what comes from the LIFO slot in a row, which is taken from neither queue.
+        self._slice = max(min(_SLICE, config.global_queue_interval), _LIFO_LIMIT + 1)
         self.clock = core.clock
         self._random: Random | None = None
         #: Holds an element while the driver sleeps; who pops it must wake the driver. A lonely
@@ -331,6 +332,10 @@ class Worker:
         while first < limit:
             if injection:
                 self._take_injected(1)
+                if current is not None:
+                    # It may be this one, stolen and polled elsewhere meanwhile.
+                    clear_current_task(loop)
+                    current = None
             for polls in range(first + 1, min(first + at_once, limit) + 1):
                 try:
                     if lifo:

@@ -30,14 +30,13 @@ class JoinMapError(JoinError):
     Tokio: the pair of key and `JoinError` that `JoinMap::join_next` returns.
     """
 
-    def __init__(self, task: Any, panic: BaseException | None, key: Any) -> None:
-        super().__init__(task, panic)
+    def __init__(self, message: str, id: Id, panic: BaseException | None, key: Any) -> None:
+        super().__init__(message, id, panic)
         #: The key of the task.
         self.key = key
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kind, arguments = super().__reduce__()
-        return kind, (*arguments, self.key)
+        return (type(self), (self.args[0], self.id, self.try_into_panic(), self.key))
 
 
 class _KeyedMember(Member):
@@ -273,8 +272,9 @@ class JoinMap(Generic[K, V]):
         try:
             return member.key, member.task._outcome()
         except JoinError as error:
-            panic = error.try_into_panic()
-            raise JoinMapError(member.task, panic, member.key) from panic
+            raise JoinMapError(
+                error.args[0], error.id, error.try_into_panic(), member.key
+            ) from error.__cause__
 
     def __aiter__(self) -> AsyncIterator[tuple[K, V]]:
         """Keys and results, as by `join_next`, until the map is empty.

@@ -10,9 +10,9 @@ from typing import Any
 def import_later(package: str) -> None:
     """Have the package import `names`, and take on the names in there, when it is asked for one.
 
-    Then its `__getattr__` is gone, with the GIL: of a module that has one CPython looks up each name the slow
-    way, 34 ns of a `yield_now`'s 340. A submodule may not be called as one of the names is, for
-    it would be found in its place.
+    With the GIL its `__getattr__` is gone then: of a module that has one CPython looks up each
+    name the slow way, 34 ns of a `yield_now`'s 340. A submodule may not be called as one of the
+    names is, for it would be found in its place.
     """
     module = sys.modules[package]
     own = vars(module)

@@ -489,7 +489,7 @@ class Worker:
 
     def _poll_io_on(self) -> Any:
         """Look for I/O, without waiting, and go on with tasks as long as there is nothing of
-        asyncio's to do: a turn of its loop takes 2.4 µs, which is 40 ns of a yield's 370."""
+        asyncio's to do: a turn of its loop takes 2.4 µs, 40 ns for each of the 61 polls."""
         events = self.poll_io(0)
         for _ in range(_SHORT_TURNS):
             if events or self.baton.wanted or self._until() or not self.loop.rests():

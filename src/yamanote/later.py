@@ -23,16 +23,14 @@ def import_later(package: str) -> None:
         names = import_module(f"{package}.names")
         for name in (*names.__all__, "__all__"):
             own.setdefault(name, getattr(names, name))  # unless somebody has put another there
-        from .runtime.shared import FREE_THREADED
+        from .runtime.shared import FREE_THREADED  # itself in such a package
 
         if not FREE_THREADED:  # there another thread may be about to look for it
             own.pop("__getattr__", None)
         own.pop("__dir__", None)
 
     def get(name: str) -> Any:
-        if name.startswith("_") and name != "__all__":
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        if "__all__" not in own:
+        if "__all__" not in own and (name == "__all__" or not name.startswith("_")):
             try:
                 return import_module(f"{package}.{name}")  # as `from . import` asks for one
             except ModuleNotFoundError:
